@@ -1,0 +1,133 @@
+"""Measures the locations of scripts/bench.sh and holds them to the goals.
+
+CPU time is the worker's own (utime + stime), divided by the requests that wrk
+counted; what wrk itself needs is not in it. Each figure is the median of the
+rounds. The way "empty" has handlers that do nothing in the same phases: what
+Lua, or a plugin, costs is what it costs over that.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+WORKS = {
+    "nothing": "nothing",
+    "headers": "read one request header, add one response header",
+    "all": "read all request headers",
+    "body4k": "look at a response body of 4 KB",
+    "body64k": "look at a response body of 64 KB",
+}
+WAYS = ["nolua", "empty", "lua", "wat", "rust"]
+# (work, way, how many times plain Lua's cost over the empty handlers)
+GOALS = [("headers", "wat", 1.0), ("headers", "rust", 1.5)]
+
+HEADERS = {
+    "x-in": "value",
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64)",
+    "accept": "text/html,application/xhtml+xml",
+    "accept-language": "en",
+    "accept-encoding": "gzip",
+    "cookie": "session=0123456789abcdef0123456789abcdef",
+    "x-request-id": "0123456789abcdef",
+}
+
+
+def worker_of(master):
+    with open(f"/proc/{master}/task/{master}/children") as f:
+        return f.read().split()[0]
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def check(url, work, way):
+    """What is measured must be what is meant."""
+    request = urllib.request.Request(url, headers=HEADERS)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        answer = opener.open(request, timeout=20)
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{url}: {error}")
+    if work == "headers" and way in ("lua", "wat", "rust"):
+        if answer.headers["x-out"] is None:
+            sys.exit(f"{url}: no x-out header in the response")
+
+
+def measure(worker, url, seconds):
+    headers = [x for name, value in HEADERS.items() for x in ("-H", f"{name}: {value}")]
+    before = cpu_seconds(worker)
+    out = subprocess.run(
+        ["wrk", "-t1", "-c16", f"-d{seconds}s", *headers, url],
+        check=True, capture_output=True, text=True,
+    ).stdout
+    used = cpu_seconds(worker) - before
+    if "Non-2xx" in out or "Socket errors" in out:
+        sys.exit(f"{url}: {out}")
+    requests = int(re.search(r"(\d+) requests in", out).group(1))
+    rate = float(re.search(r"Requests/sec:\s*([\d.]+)", out).group(1))
+    return used / requests * 1e6, rate
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--master", required=True, type=int)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--only", choices=WORKS)
+    args = parser.parse_args()
+
+    works = [args.only] if args.only else list(WORKS)
+    worker = worker_of(args.master)
+    for work in works:
+        for way in WAYS:
+            check(f"{args.url}/{work}/{way}", work, way)
+
+    figures = {}
+    for round_ in range(args.rounds):
+        print(f"round {round_ + 1} of {args.rounds}", file=sys.stderr)
+        for work in works:
+            # Another order each time: no way always runs after the same one.
+            for way in WAYS[round_ % len(WAYS):] + WAYS[:round_ % len(WAYS)]:
+                figure = measure(worker, f"{args.url}/{work}/{way}", args.seconds)
+                figures.setdefault((work, way), []).append(figure)
+    if worker_of(args.master) != worker:
+        sys.exit("the worker died while it was measured")
+
+    cpu = {key: statistics.median(c for c, _ in runs) for key, runs in figures.items()}
+    rate = {key: statistics.median(r for _, r in runs) for key, runs in figures.items()}
+
+    print(f"\n{'':8} {'CPU µs/req':>10} {'over empty':>10} {'x nolua':>8} {'x empty':>8} {'x lua':>8}"
+          f" {'req/s':>9} {'x lua':>8}")
+    for work in works:
+        print(f"{work}: {WORKS[work]}")
+        for way in WAYS:
+            this = cpu[work, way]
+            print(f"  {way:6} {this:10.2f} {this - cpu[work, 'empty']:10.2f}"
+                  f" {this / cpu[work, 'nolua']:8.2f} {this / cpu[work, 'empty']:8.2f}"
+                  f" {this / cpu[work, 'lua']:8.2f}"
+                  f" {rate[work, way]:9.0f} {rate[work, way] / rate[work, 'lua']:8.2f}")
+
+    print()
+    missed = 0
+    for work, way, times in GOALS:
+        if work not in works:
+            continue
+        lua = cpu[work, "lua"] - cpu[work, "empty"]
+        cost = cpu[work, way] - cpu[work, "empty"]
+        met = cost <= times * lua
+        missed += not met
+        print(f"{'pass' if met else 'FAIL'}: {work} by {way} costs {cost:.2f} µs over empty handlers;"
+              f" goal: at most {times} times plain Lua's {lua:.2f} µs")
+    return 1 if missed else 0
+
+
+sys.exit(main())

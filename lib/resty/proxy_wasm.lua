@@ -1,0 +1,107 @@
+-- Proxy-Wasm plugins in stock OpenResty: the public interface.
+
+local base = require "resty.core.base"
+base.allows_subsystem("http")
+
+local library = require "resty.proxy_wasm.lib"
+local plugins = require "resty.proxy_wasm.plugin"
+local phases = require "resty.proxy_wasm.phases"
+local chain = require "resty.proxy_wasm.chain"
+
+
+local type       = type
+local error      = error
+local last_error = library.last_error
+
+
+local _M = {
+    _VERSION = "0.1.0",
+    new_chain = chain.new,
+}
+
+
+function _M.load(name, path, opts)
+    if type(name) ~= "string" or name == "" then
+        error("name must be a non-empty string", 2)
+    end
+    if type(path) ~= "string" then
+        error("path must be a string", 2)
+    end
+    local wrong = plugins.check_options(opts)
+    if wrong then
+        error(wrong, 2)
+    end
+    local bytes, err = plugins.read_file(path)
+    if not bytes then
+        return nil, "failed to load plugin \"" .. name .. "\": " .. err
+    end
+    local plugin
+    plugin, err = plugins.load(name, bytes, opts)
+    if not plugin then
+        return nil, "plugin \"" .. name .. "\", " .. path .. ": " .. err
+    end
+    return plugin
+end
+
+
+function _M.on_configure(plugin, conf)
+    if not plugins.is_plugin(plugin) then
+        error("plugin must be what load() gave", 2)
+    end
+    local encoded, err = plugins.encode_config(conf)
+    if not encoded then
+        error(err, 2)
+    end
+    return plugins.configure(plugin, encoded)
+end
+
+
+local function check(ctx)
+    if not plugins.is_root(ctx) then
+        error("ctx must be what on_configure() gave", 3)
+    end
+end
+
+
+local function result(rc)
+    if rc < 0 then
+        return nil, last_error()
+    end
+    return true
+end
+
+
+function _M.on_http_request_headers(ctx)
+    check(ctx)
+    return result(phases.request_headers(ctx))
+end
+
+
+function _M.on_http_request_body(ctx, body, end_of_body)
+    check(ctx)
+    if body ~= nil and type(body) ~= "string" then
+        error("body must be a string or nil", 2)
+    end
+    return result(phases.request_body(ctx, body, end_of_body))
+end
+
+
+function _M.on_http_response_headers(ctx)
+    check(ctx)
+    return result(phases.response_headers(ctx))
+end
+
+
+function _M.on_http_response_body(ctx)
+    check(ctx)
+    return result(phases.response_body(ctx))
+end
+
+
+function _M.on_log(ctx)
+    check(ctx)
+    return result(phases.log(ctx))
+end
+
+
+return _M

@@ -1,0 +1,174 @@
+-- A chain of plugins: one method for each phase does everything in it.
+
+local library = require "resty.proxy_wasm.lib"
+local plugins = require "resty.proxy_wasm.plugin"
+local phases = require "resty.proxy_wasm.phases"
+
+
+local type         = type
+local pairs        = pairs
+local error        = error
+local setmetatable = setmetatable
+local io_open      = io.open
+local ngx          = ngx
+local ngx_arg      = ngx.arg
+local ngx_log      = ngx.log
+local ngx_req      = ngx.req
+local ERR          = ngx.ERR
+local band         = require("bit").band
+
+local last_error = library.last_error
+local WANTS_BODY = library.lib.RPW_BODY
+
+
+local _M = {}
+local mt = { __index = _M }
+
+
+-- Checks one entry and splits it. A wrong argument is the caller's error.
+local function read_entry(entry, index)
+    local where = "chain entry " .. index .. ": "
+    if type(entry) ~= "table" then
+        error(where .. "must be a table", 4)
+    end
+    local opts = {}
+    for key, value in pairs(entry) do
+        if key ~= "name" and key ~= "path" and key ~= "config" then
+            opts[key] = value
+        end
+    end
+    if type(entry.name) ~= "string" or entry.name == "" then
+        error(where .. "\"name\" must be a non-empty string", 4)
+    end
+    if type(entry.path) ~= "string" then
+        error(where .. "\"path\" must be a string", 4)
+    end
+    local wrong = plugins.check_options(opts)
+    if wrong then
+        error(where .. wrong, 4)
+    end
+    return entry.name, entry.path, opts
+end
+
+
+function _M.new(entries)
+    if type(entries) ~= "table" or #entries == 0 then
+        error("a chain needs a list of at least one plugin", 3)
+    end
+    local self = { size = #entries }
+    for index = 1, #entries do
+        local name, path, opts = read_entry(entries[index], index)
+        local where = "plugin \"" .. name .. "\": "
+        local conf, root, plugin, bytes, err
+        conf, err = plugins.encode_config(entries[index].config)
+        if not conf then
+            return nil, where .. err
+        end
+        bytes, err = plugins.read_file(path)
+        if not bytes then
+            return nil, where .. err
+        end
+        plugin, err = plugins.load(name, bytes, opts)
+        if not plugin then
+            return nil, where .. path .. ": " .. err
+        end
+        root, err = plugins.configure(plugin, conf)
+        if not root then
+            return nil, where .. err
+        end
+        self[index] = root
+    end
+    return setmetatable(self, mt)
+end
+
+
+-- The request body: nginx may have written it to a file.
+local function read_body()
+    ngx_req.read_body()
+    local body = ngx_req.get_body_data()
+    if body then
+        return body
+    end
+    local path = ngx_req.get_body_file()
+    if not path then
+        return ""
+    end
+    local file, err = io_open(path, "rb")
+    if not file then
+        return nil, err
+    end
+    body = file:read("*a")
+    file:close()
+    return body
+end
+
+
+local function refuse(why)
+    ngx_log(ERR, "[proxy-wasm] the request is refused: ", why or last_error())
+    return ngx.exit(503)
+end
+
+
+local function request(self)
+    local wants_body = false
+    for i = 1, self.size do
+        local rc = phases.request_headers(self[i])
+        if rc < 0 then
+            return refuse()
+        end
+        wants_body = wants_body or band(rc, WANTS_BODY) ~= 0
+    end
+    if not wants_body then
+        return
+    end
+    for i = 1, self.size do
+        -- Read again: the plugin before may have replaced it.
+        local body, err = read_body()
+        if not body then
+            return refuse(err)
+        end
+        if phases.request_body(self[i], body, true) < 0 then
+            return refuse()
+        end
+    end
+end
+
+
+-- Request callbacks run in the first of these that is called; in the other
+-- there is nothing left to do.
+_M.rewrite = request
+_M.access = request
+
+
+function _M.header_filter(self)
+    for i = 1, self.size do
+        if phases.response_headers(self[i]) < 0 then
+            ngx_log(ERR, "[proxy-wasm] the response is refused: ", last_error())
+            ngx.status = 503
+            ngx.header.content_length = nil
+            return
+        end
+    end
+end
+
+
+function _M.body_filter(self)
+    for i = 1, self.size do
+        if phases.response_body(self[i]) < 0 then
+            -- The rest of the response must not pass unseen.
+            ngx_arg[1] = nil
+            ngx_arg[2] = true
+            return
+        end
+    end
+end
+
+
+function _M.log(self)
+    for i = 1, self.size do
+        phases.log(self[i])
+    end
+end
+
+
+return _M

@@ -1,0 +1,198 @@
+-- Deferred work: what the library asks for, and only Lua can do.
+
+local ffi = require "ffi"
+local semaphore = require "ngx.semaphore"
+local library = require "resty.proxy_wasm.lib"
+local callout = require "resty.proxy_wasm.callout"
+
+
+local next         = next
+local type         = type
+local pcall        = pcall
+local setmetatable = setmetatable
+local ngx          = ngx
+local ngx_arg      = ngx.arg
+local ngx_req      = ngx.req
+local ngx_log      = ngx.log
+local ngx_now      = ngx.now
+local ngx_exit     = ngx.exit
+local ngx_print    = ngx.print
+local ngx_get_phase = ngx.get_phase
+local ERR          = ngx.ERR
+local band         = require("bit").band
+
+local lib       = library.lib
+local to_string = library.to_string
+
+
+local _M = {}
+
+local effect = ffi.new("rpw_effect[1]")
+
+local EFFECTS = lib.RPW_EFFECTS
+local PAUSED  = lib.RPW_PAUSED
+
+-- Paused requests by serial number. Weak: of an aborted one nothing stays.
+local waiting = setmetatable({}, { __mode = "v" })
+
+
+local function set_headers(pairs, count)
+    local seen = {}
+    for i = 0, count - 1 do
+        local key, value = to_string(pairs[i].key), to_string(pairs[i].value)
+        local before = seen[key]
+        if before == nil then
+            seen[key] = value
+        elseif type(before) == "table" then
+            before[#before + 1] = value
+        else
+            seen[key] = { before, value }
+        end
+    end
+    local header = ngx.header
+    for key, value in next, seen do
+        header[key] = value
+    end
+end
+
+
+-- In the header filter the response is changed in place; the body filter has
+-- the new body.
+local function replace_response(e)
+    local header = ngx.header
+    for key in next, ngx.resp.get_headers(0, true) do
+        header[key] = nil
+    end
+    header.content_length = nil
+    ngx.status = e.status
+    set_headers(e.pairs, e.pair_count)
+end
+
+
+local function local_response(e)
+    if ngx_get_phase() == "header_filter" then
+        replace_response(e)
+        return
+    end
+    local body = to_string(e.body)
+    ngx.status = e.status
+    ngx.header.content_length = #body
+    set_headers(e.pairs, e.pair_count)
+    -- What other requests wait for must not be lost behind the exit.
+    _M.drain()
+    if body ~= "" then
+        ngx_print(body)
+    else
+        -- Without a body nginx would put its error page in.
+        ngx.send_headers()
+    end
+    return ngx_exit(ngx.HTTP_OK)
+end
+
+
+local function set_path(e)
+    local path, query = to_string(e.text), to_string(e.body)
+    local ok, err = pcall(ngx_req.set_uri, path)
+    if not ok then
+        ngx_log(ERR, "[proxy-wasm] cannot set the path: ", err)
+        return
+    end
+    ngx_req.set_uri_args(query)
+end
+
+
+local function set_request_body(e)
+    local ok, err = pcall(ngx_req.set_body_data, to_string(e.body))
+    if not ok then
+        ngx_log(ERR, "[proxy-wasm] cannot set the request body: ", err)
+    end
+end
+
+
+local function set_response_body(e)
+    local body = to_string(e.body)
+    ngx_arg[1] = body ~= "" and body or nil
+    if e.status == 1 then
+        ngx_arg[2] = true
+    end
+end
+
+
+local function resume(e)
+    local sema = waiting[e.serial]
+    if sema then
+        sema:post(1)
+    end
+end
+
+
+local function http_call(e)
+    callout.start(e.callout)
+end
+
+
+-- By the numbers of src/capi/effect.rs.
+local perform = {
+    [lib.RPW_EFFECT_LOCAL_RESPONSE]    = local_response,
+    [lib.RPW_EFFECT_SET_PATH]          = set_path,
+    [lib.RPW_EFFECT_SET_REQUEST_BODY]  = set_request_body,
+    [lib.RPW_EFFECT_SET_RESPONSE_BODY] = set_response_body,
+    [lib.RPW_EFFECT_RESUME]            = resume,
+    [lib.RPW_EFFECT_HTTP_CALL]         = http_call,
+}
+_M.perform = perform
+
+
+local function pull(root, r)
+    local kind = lib.rpw_next_effect(root, r, effect)
+    while kind ~= 0 do
+        perform[kind](effect[0])
+        kind = lib.rpw_next_effect(root, r, effect)
+    end
+end
+
+
+-- Does what is no request's own.
+function _M.drain()
+    pull(nil, nil)
+end
+
+
+-- Waits until the request is woken, or its time is over.
+local function wait(root, r, deadline)
+    local sema = semaphore.new(0)
+    waiting[lib.rpw_serial(root, r)] = sema
+    local left = deadline - ngx_now()
+    if left > 0 then
+        local ok, err = sema:wait(left)
+        if ok or err ~= "timeout" then
+            return
+        end
+    end
+    lib.rpw_pause_expired(root, r)
+end
+
+
+-- Does what a call left to do, and waits while the request is paused. Gives
+-- what the library says then: a negative number, or flags that are neither
+-- `RPW_EFFECTS` nor `RPW_PAUSED`.
+function _M.settle(root, r, rc)
+    local deadline
+    while rc > 0 do
+        if band(rc, EFFECTS) ~= 0 then
+            pull(root, r)
+        elseif band(rc, PAUSED) ~= 0 then
+            deadline = deadline or ngx_now() + lib.rpw_pause_timeout(root) / 1000
+            wait(root, r, deadline)
+        else
+            return rc
+        end
+        rc = lib.rpw_state(root, r)
+    end
+    return rc
+end
+
+
+callout.set_drain(_M.drain)
+
+return _M

@@ -1,0 +1,71 @@
+-- The library: the only place that loads it.
+
+local ffi = require "ffi"
+
+require "resty.proxy_wasm.cdef"
+
+
+local error        = error
+local concat       = table.concat
+local io_open      = io.open
+local str_gmatch   = string.gmatch
+local str_gsub     = string.gsub
+local ffi_new      = ffi.new
+local ffi_string   = ffi.string
+
+
+local ABI = 1
+local FILE = "libresty_proxy_wasm.so"
+
+
+-- Where Lua finds C modules, the library lies, too.
+local function find()
+    local tried = {}
+    for template in str_gmatch(package.cpath, "[^;]+") do
+        local path = str_gsub(template, "[^/]*%?[^/]*$", "") .. FILE
+        local file = io_open(path, "rb")
+        if file then
+            file:close()
+            return path
+        end
+        tried[#tried + 1] = path
+    end
+    return nil, tried
+end
+
+
+local path, tried = find()
+if not path then
+    error("resty.proxy_wasm: " .. FILE .. " is not in lua_package_cpath, tried:\n  "
+          .. concat(tried, "\n  "), 0)
+end
+
+local lib = ffi.load(path)
+if lib.rpw_abi() ~= ABI then
+    error("resty.proxy_wasm: " .. path .. " has interface " .. lib.rpw_abi()
+          .. ", these Lua files need " .. ABI .. ": install both from one release", 0)
+end
+
+
+local message = ffi_new("rpw_str[1]")
+
+local _M = {
+    lib = lib,
+    path = path,
+}
+
+
+-- A string that the library lends, as a Lua string.
+function _M.to_string(lent)
+    return ffi_string(lent.data, lent.len)
+end
+
+
+-- The sentence about the last call that failed.
+function _M.last_error()
+    lib.rpw_error(message)
+    return ffi_string(message[0].data, message[0].len)
+end
+
+
+return _M

@@ -1,0 +1,126 @@
+-- The phases of a request for one root context. Each gives what the library
+-- says: flags, or a negative number.
+
+local ffi = require "ffi"
+local base = require "resty.core.base"
+local library = require "resty.proxy_wasm.lib"
+local effects = require "resty.proxy_wasm.effects"
+local timer = require "resty.proxy_wasm.timer"
+
+
+local next        = next
+local type        = type
+local error       = error
+local ngx         = ngx
+local band        = require("bit").band
+local ffi_new     = ffi.new
+local get_request = base.get_request
+
+local lib    = library.lib
+local settle = effects.settle
+
+local WANTS_RESPONSE_HEADERS = lib.RPW_RESPONSE_HEADERS
+
+
+local _M = {}
+
+
+local function request()
+    local r = get_request()
+    if not r then
+        error("no request found", 3)
+    end
+    return r
+end
+
+
+function _M.request_headers(root)
+    local r = request()
+    local rc = lib.rpw_request_headers(root, r)
+    if not timer.running then
+        timer.start()
+    end
+    if rc > 0 then
+        return settle(root, r, rc)
+    end
+    return rc
+end
+
+
+function _M.request_body(root, body, end_of_body)
+    local r = request()
+    local rc = lib.rpw_request_body(root, r, body, body and #body or 0, end_of_body and 1 or 0)
+    if rc > 0 then
+        return settle(root, r, rc)
+    end
+    return rc
+end
+
+
+local room = 64
+local list = ffi_new("rpw_pair[?]", room)
+
+
+-- Hands the list of response headers over, which no C function gives.
+local function hand_response_headers(root, r)
+    local headers = ngx.resp.get_headers(0, true)
+    local count = 0
+    for key, value in next, headers do
+        local values = type(value) == "table" and value or nil
+        for i = 1, values and #values or 1 do
+            if count == room then
+                local larger = ffi_new("rpw_pair[?]", room * 2)
+                ffi.copy(larger, list, ffi.sizeof("rpw_pair") * room)
+                list, room = larger, room * 2
+            end
+            local text = values and values[i] or value
+            local pair = list[count]
+            pair.key.data, pair.key.len = key, #key
+            pair.value.data, pair.value.len = text, #text
+            count = count + 1
+        end
+    end
+    -- `headers` holds every string until here.
+    lib.rpw_hand_response_headers(root, r, list, count)
+    return headers
+end
+
+
+function _M.response_headers(root)
+    local r = request()
+    local rc = lib.rpw_response_headers(root, r)
+    if rc > 0 and band(rc, WANTS_RESPONSE_HEADERS) ~= 0 then
+        hand_response_headers(root, r)
+        rc = lib.rpw_response_headers(root, r)
+    end
+    if not timer.running then
+        timer.start()
+    end
+    if rc > 0 then
+        return settle(root, r, rc)
+    end
+    return rc
+end
+
+
+function _M.response_body(root)
+    local r = request()
+    local rc = lib.rpw_response_body(root, r)
+    if rc > 0 then
+        return settle(root, r, rc)
+    end
+    return rc
+end
+
+
+function _M.log(root)
+    local rc = lib.rpw_log(root, request())
+    if rc > 0 then
+        effects.drain()
+        return 0
+    end
+    return rc
+end
+
+
+return _M

@@ -1,0 +1,201 @@
+-- Plugins and their root contexts: what is loaded and configured.
+
+local ffi = require "ffi"
+local library = require "resty.proxy_wasm.lib"
+
+
+local type       = type
+local pairs      = pairs
+local pcall      = pcall
+local tostring   = tostring
+local concat     = table.concat
+local io_open    = io.open
+local str_char   = string.char
+local bit_band   = require("bit").band
+local bit_rshift = require("bit").rshift
+local ffi_gc     = ffi.gc
+local ffi_new    = ffi.new
+local ffi_istype = ffi.istype
+
+local lib        = library.lib
+local last_error = library.last_error
+
+local ngx_get_phase = ngx and ngx.get_phase
+
+
+local _M = {}
+
+
+-- Kept by this module on purpose: LuaJIT calls finalizers also when it shuts
+-- down, in any order.
+local function free_plugin(plugin)
+    lib.rpw_plugin_free(plugin)
+end
+
+
+local function free_root(root)
+    lib.rpw_root_free(root)
+end
+
+
+local plugin_type = ffi.typeof("rpw_plugin *")
+local root_type = ffi.typeof("rpw_root *")
+
+
+function _M.is_plugin(plugin)
+    return type(plugin) == "cdata" and ffi_istype(plugin_type, plugin) and plugin ~= nil
+end
+
+
+function _M.is_root(root)
+    return type(root) == "cdata" and ffi_istype(root_type, root) and root ~= nil
+end
+
+
+-- What `load` takes beside name and path: type, and what it becomes.
+local OPTIONS = {
+    root_id = "string",
+    vm_config = "string",
+    upstreams = "table",
+    pause_timeout = "number",
+    resume = { continue = 0, callouts = lib.RPW_RESUME_AFTER_CALLOUTS },
+    property_encoding = { binary = 0, string = lib.RPW_TEXT_PROPERTIES },
+    context_ids = { unique = 0, reused = lib.RPW_REUSE_IDS },
+    subrequests = { [true] = lib.RPW_SUBREQUESTS, [false] = 0 },
+}
+
+
+-- Checks options; gives a sentence about the first that is wrong.
+function _M.check_options(opts)
+    if opts == nil then
+        return nil
+    end
+    if type(opts) ~= "table" then
+        return "options must be a table"
+    end
+    for key, value in pairs(opts) do
+        local expected = OPTIONS[key]
+        if not expected then
+            return "unknown option \"" .. tostring(key) .. "\""
+        end
+        if type(expected) == "table" then
+            if expected[value] == nil then
+                local words = {}
+                for word in pairs(expected) do
+                    words[#words + 1] = tostring(word)
+                end
+                table.sort(words)
+                return "option \"" .. key .. "\" must be one of: " .. concat(words, ", ")
+            end
+        elseif type(value) ~= expected then
+            return "option \"" .. key .. "\" must be a " .. expected
+        end
+    end
+    if opts.pause_timeout and (opts.pause_timeout <= 0 or opts.pause_timeout > 2^31 / 1000) then
+        return "option \"pause_timeout\" must be a number of seconds above 0"
+    end
+    for name, address in pairs(opts.upstreams or {}) do
+        if type(name) ~= "string" or type(address) ~= "string" then
+            return "option \"upstreams\" must map names to addresses, both strings"
+        end
+    end
+    return nil
+end
+
+
+local function u32(number)
+    return str_char(bit_band(number, 255), bit_band(bit_rshift(number, 8), 255),
+                    bit_band(bit_rshift(number, 16), 255), bit_rshift(number, 24))
+end
+
+
+-- The serialized map of the specification.
+local function serialize(map)
+    local count, sizes, data = 0, {}, {}
+    for key, value in pairs(map) do
+        count = count + 1
+        sizes[count] = u32(#key) .. u32(#value)
+        data[count] = key .. "\0" .. value .. "\0"
+    end
+    return u32(count) .. concat(sizes) .. concat(data)
+end
+
+
+local function read_file(path)
+    local file, err = io_open(path, "rb")
+    if not file then
+        return nil, err
+    end
+    local bytes
+    bytes, err = file:read("*a")
+    file:close()
+    if not bytes then
+        return nil, path .. ": " .. (err or "cannot be read")
+    end
+    return bytes
+end
+_M.read_file = read_file
+
+
+-- Compiles the module in `bytes`. Options must have been checked.
+function _M.load(name, bytes, opts)
+    opts = opts or {}
+    local flags = 0
+    for key, choices in pairs(OPTIONS) do
+        if type(choices) == "table" and opts[key] ~= nil then
+            flags = flags + choices[opts[key]]
+        end
+    end
+    -- Locals, so that nothing is collected while the library reads it.
+    local root_id, vm_config = opts.root_id or "", opts.vm_config or ""
+    local upstreams = serialize(opts.upstreams or {})
+    local options = ffi_new("rpw_options", {
+        flags = flags,
+        pause_timeout = (opts.pause_timeout or 0) * 1000,
+        root_id = { root_id, #root_id },
+        vm_configuration = { vm_config, #vm_config },
+        upstreams = { upstreams, #upstreams },
+    })
+    local plugin = lib.rpw_plugin_load(name, #name, bytes, #bytes, options)
+    if plugin == nil then
+        return nil, last_error()
+    end
+    return ffi_gc(plugin, free_plugin)
+end
+
+
+-- In the master a configuration is only tried.
+function _M.configure(plugin, conf)
+    local trial = ngx_get_phase and ngx_get_phase() == "init"
+    local root = lib.rpw_root_new(plugin, conf, #conf, trial and 1 or 0)
+    if root == nil then
+        return nil, last_error()
+    end
+    return ffi_gc(root, free_root)
+end
+
+
+-- A configuration as the guest gets it: a string, or a table as JSON.
+function _M.encode_config(conf)
+    if conf == nil then
+        return ""
+    end
+    if type(conf) == "string" then
+        return conf
+    end
+    if type(conf) ~= "table" then
+        return nil, "configuration must be a string or a table"
+    end
+    local ok, cjson = pcall(require, "cjson.safe")
+    if not ok then
+        return nil, "a configuration that is a table needs lua-cjson, which is not installed"
+    end
+    local json, err = cjson.encode(conf)
+    if not json then
+        return nil, "configuration cannot be JSON: " .. err
+    end
+    return json
+end
+
+
+return _M

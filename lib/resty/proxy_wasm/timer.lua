@@ -1,0 +1,53 @@
+-- Ends the contexts of requests that ended without a log phase. The timer
+-- exists only while there are http contexts.
+
+local library = require "resty.proxy_wasm.lib"
+local effects = require "resty.proxy_wasm.effects"
+
+
+local ngx          = ngx
+local ngx_log      = ngx.log
+local ngx_sleep    = ngx.sleep
+local ngx_timer_at = ngx.timer.at
+local ERR          = ngx.ERR
+
+local lib   = library.lib
+local drain = effects.drain
+
+-- Seconds.
+local PERIOD = 1
+local PERIOD_EXITING = 0.05
+
+
+local _M = {
+    running = false,
+}
+
+
+local function sweep(premature)
+    local alive = lib.rpw_sweep()
+    drain()
+    -- An exiting worker starts no timers; its last requests keep it anyway.
+    while premature and alive > 0 do
+        ngx_sleep(PERIOD_EXITING)
+        alive = lib.rpw_sweep()
+        drain()
+    end
+    _M.running = false
+    if alive > 0 then
+        _M.start()
+    end
+end
+
+
+function _M.start()
+    local ok, err = ngx_timer_at(PERIOD, sweep)
+    if not ok then
+        ngx_log(ERR, "[proxy-wasm] cannot start the timer that ends contexts: ", err)
+        return
+    end
+    _M.running = true
+end
+
+
+return _M

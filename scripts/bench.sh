@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# What a plugin costs, beside the same work in plain Lua: one nginx with one
+# worker, one location for each piece of work and way of doing it, rounds of
+# wrk that take the locations in turn. benches/run.py measures and judges.
+#
+#   ROUNDS=5 SECONDS_EACH=2 ONLY=headers scripts/bench.sh
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$REPO"
+
+dir=$WORK/bench
+scripts/deps.sh bench
+
+nginx_stop "$dir"
+rm -rf "$dir"
+mkdir -p "$dir/tmp" "$dir/html"
+head -c 4096 /dev/zero | tr '\0' x >"$dir/html/4k"
+head -c 65536 /dev/zero | tr '\0' x >"$dir/html/64k"
+port=$(free_ports 8280 1)
+
+# location WORK WAY HANDLERS: answers with a file in memory, or the smallest
+# answer nginx has. Every way but the first has a handler in the same phases.
+location() {
+    local content='empty_gif;'
+    case $1 in
+    body4k) content="alias $dir/html/4k;" ;;
+    body64k) content="alias $dir/html/64k;" ;;
+    esac
+    printf 'location = /%s/%s {\n%s\n%s\n}\n' "$1" "$2" "$3" "$content"
+}
+
+# handlers REWRITE ACCESS HEADER_FILTER BODY_FILTER LOG
+handlers() {
+    local phase
+    for phase in rewrite access header_filter body_filter log; do
+        echo "${phase}_by_lua_block { $1 }"
+        shift
+    done
+}
+
+chain() {
+    handlers "$1:rewrite()" "$1:access()" "$1:header_filter()" "$1:body_filter()" "$1:log()"
+}
+
+plain_lua() {
+    case $1 in
+    nothing) handlers '' '' '' '' '' ;;
+    headers)
+        handlers 'ngx.ctx.seen = ngx.var.http_x_in' '' \
+            'ngx.header["x-out"] = ngx.ctx.seen or "none"' '' ''
+        ;;
+    all) handlers 'ngx.ctx.seen = ngx.req.get_headers()' '' '' '' '' ;;
+    body*) handlers '' '' '' 'ngx.ctx.count = (ngx.ctx.count or 0) + #ngx.arg[1]' '' ;;
+    esac
+}
+
+locations() {
+    local work
+    for work in nothing headers all body4k body64k; do
+        location "$work" nolua ''
+        location "$work" empty "$(handlers '' '' '' '' '')"
+        location "$work" lua "$(plain_lua "$work")"
+        location "$work" wat "$(chain "chains.wat_${work%%[0-9]*}")"
+        location "$work" rust "$(chain "chains.rust_${work%%[0-9]*}")"
+    done
+}
+
+cat >"$dir/nginx.conf" <<END
+$(nginx_main "$dir" | sed 's/info;/warn;/')
+events { worker_connections 256; }
+http {
+    access_log off;
+    keepalive_requests 1000000;
+    open_file_cache max=10;
+    $(nginx_temp "$dir")
+    lua_package_path "$REPO/lib/?.lua;;";
+    lua_package_cpath "$PROXY_WASM_LIB_DIR/?.so;;";
+    lua_shared_dict proxy_wasm 1m;
+    init_by_lua_block {
+        local proxy_wasm = require "resty.proxy_wasm"
+        chains = {}
+        for _, work in ipairs { "nothing", "headers", "all", "body" } do
+            for way, path in pairs {
+                wat = "$PROXY_WASM_GUESTS/bench_" .. (work == "all" and "pairs" or work) .. ".wasm",
+                rust = "$PROXY_WASM_GUESTS/bench.wasm",
+            } do
+                chains[way .. "_" .. work] = assert(proxy_wasm.new_chain {
+                    { name = way, path = path, config = work },
+                })
+            end
+        end
+    }
+    server {
+        listen 127.0.0.1:$port reuseport;
+        $(locations)
+    }
+}
+END
+
+trap 'nginx_stop "$dir"' EXIT
+trap 'exit 1' INT TERM
+nginx_run "$dir" || die "nginx did not start: $dir/error.log"
+python3 benches/run.py --url "http://127.0.0.1:$port" --master "$(cat "$dir/nginx.pid")" \
+    --rounds "${ROUNDS:-5}" --seconds "${SECONDS_EACH:-2}" ${ONLY:+--only "$ONLY"}

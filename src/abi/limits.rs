@@ -1,0 +1,41 @@
+//! Every limit that the library holds, with its reason.
+
+/// Pairs in a map that a guest hands over: as many as Envoy takes.
+pub const MAX_PAIRS: usize = 1024;
+
+/// Bytes of a serialized map that a guest hands over: as many as Envoy takes.
+pub const MAX_PAIRS_BYTES: usize = 1 << 20;
+
+/// Request headers handed to a guest. nginx's own buffers
+/// (`large_client_header_buffers`) hold fewer in every sane configuration.
+pub const MAX_REQUEST_HEADERS: usize = 1024;
+
+/// Bytes of one line that a guest writes to stdout or stderr before it is
+/// logged unfinished: nginx cuts error.log lines at 2048 anyway.
+pub const MAX_WASI_LINE: usize = 2048;
+
+/// Bytes that one `random_get` gives: as Envoy.
+pub const MAX_RANDOM_BYTES: usize = 64 << 10;
+
+/// Bytes of the answer of a callout, body and head together.
+pub const MAX_CALLOUT_RESPONSE: usize = 16 << 20;
+
+/// Bytes of a response body held back while a plugin pauses it.
+pub const MAX_HELD_RESPONSE_BODY: usize = 16 << 20;
+
+/// Metric names are kept for the life of the worker.
+pub const MAX_METRIC_NAME: usize = 256;
+
+/// Metrics of one plugin: a hostile guest must not fill the worker's memory.
+pub const MAX_METRICS: usize = 10_000;
+
+/// A paused request waits this long before it is answered with 504
+/// (milliseconds), where the plugin's options say nothing else.
+pub const DEFAULT_PAUSE_TIMEOUT_MS: u32 = 60_000;
+
+/// Bytes of linear memory of one instance. A native Go plugin starts with
+/// tens of MiB; a WAF with its rules takes some hundred.
+pub const MAX_MEMORY: usize = 1 << 30;
+
+/// Elements of one table: the largest real plugins have some ten thousand.
+pub const MAX_TABLE_ELEMENTS: usize = 1_000_000;

@@ -1,0 +1,12 @@
+//! The vocabulary of the Proxy-Wasm specification: numbers, codecs, limits.
+//!
+//! This room knows no WebAssembly engine and no proxy, and has no `unsafe`.
+
+pub mod limits;
+pub mod pairs;
+pub mod property;
+pub mod status;
+pub mod types;
+pub mod version;
+
+pub use status::Status;

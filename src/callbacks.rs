@@ -1,0 +1,51 @@
+//! What the host calls in the guest: the mirror of THE TABLE.
+
+use crate::vm::{Callback, Instance};
+
+/// A header callback: ABI 0.1.0 modules take two parameters or three, so the
+/// export's own type decides.
+pub enum HeadersCallback {
+    Two(Callback<(u32, u32), u32>),
+    Three(Callback<(u32, u32, u32), u32>),
+}
+
+macro_rules! callbacks {
+    ($($name:ident($($param:ident: $ty:ty),*) -> $ret:ty;)*) => {
+        /// The callbacks that a guest exports. One that is missing, or has
+        /// another type, is never called: its default is to continue.
+        pub struct Callbacks {
+            $(pub $name: Option<Callback<($($ty,)*), $ret>>,)*
+            pub proxy_on_request_headers: Option<HeadersCallback>,
+            pub proxy_on_response_headers: Option<HeadersCallback>,
+        }
+
+        impl Callbacks {
+            pub fn find<S: 'static>(instance: &mut Instance<S>) -> Self {
+                Callbacks {
+                    $($name: instance.callback(stringify!($name)),)*
+                    proxy_on_request_headers: headers(instance, "proxy_on_request_headers"),
+                    proxy_on_response_headers: headers(instance, "proxy_on_response_headers"),
+                }
+            }
+        }
+    };
+}
+
+callbacks! {
+    proxy_on_context_create(context: u32, parent: u32) -> ();
+    proxy_on_vm_start(root: u32, configuration_size: u32) -> u32;
+    proxy_on_configure(root: u32, configuration_size: u32) -> u32;
+    proxy_on_request_body(context: u32, size: u32, end_of_stream: u32) -> u32;
+    proxy_on_response_body(context: u32, size: u32, end_of_stream: u32) -> u32;
+    proxy_on_http_call_response(root: u32, token: u32, headers: u32, size: u32, trailers: u32) -> ();
+    proxy_on_done(context: u32) -> u32;
+    proxy_on_log(context: u32) -> ();
+    proxy_on_delete(context: u32) -> ();
+}
+
+fn headers<S: 'static>(instance: &mut Instance<S>, name: &str) -> Option<HeadersCallback> {
+    if let Some(callback) = instance.callback(name) {
+        return Some(HeadersCallback::Three(callback));
+    }
+    instance.callback(name).map(HeadersCallback::Two)
+}

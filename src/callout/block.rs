@@ -1,0 +1,63 @@
+//! Gathers lines up to an empty one: a head, or a trailer section.
+
+/// Bytes of a block that is not complete yet. Each byte is looked at once, so
+/// a block that comes byte by byte costs no more than one that comes at once.
+pub(super) struct Block {
+    bytes: Vec<u8>,
+    line_is_empty: bool,
+}
+
+/// What became of the bytes given to [`Block::take`].
+#[derive(Clone, Copy)]
+pub(super) enum Taken {
+    /// All were taken, and the block goes on.
+    All,
+    /// This many were taken, and the block is complete.
+    Complete(usize),
+    /// The block does not end within its room.
+    NoRoom,
+}
+
+impl Block {
+    /// A block that starts with a text of ours. Where that ends in a newline,
+    /// an empty line right behind it completes the block.
+    pub(super) fn new(start: &[u8]) -> Block {
+        Block {
+            bytes: start.to_vec(),
+            line_is_empty: start.ends_with(b"\n"),
+        }
+    }
+
+    /// Takes bytes up to the end of the first empty line, at most `room` of
+    /// them. Lines end in CRLF or LF (RFC 9112 §2.2).
+    pub(super) fn take(&mut self, input: &[u8], room: usize) -> Taken {
+        let within = &input[..input.len().min(room)];
+        for (index, byte) in within.iter().enumerate() {
+            match byte {
+                b'\n' if self.line_is_empty => {
+                    self.bytes.extend_from_slice(&within[..=index]);
+                    return Taken::Complete(index + 1);
+                }
+                b'\n' => self.line_is_empty = true,
+                // A CR that no LF follows is for the parser to refuse.
+                b'\r' => {}
+                _ => self.line_is_empty = false,
+            }
+        }
+        self.bytes.extend_from_slice(within);
+        if within.len() < input.len() {
+            Taken::NoRoom
+        } else {
+            Taken::All
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}

@@ -1,0 +1,62 @@
+//! Callouts: HTTP requests that a plugin sends on its own
+//! (spec: `proxy_http_call` / `proxy_dispatch_http_call`).
+//!
+//! Sans-IO: bytes in, bytes out. Whoever owns the socket (Lua, over a
+//! cosocket) connects to a [`Target`], sends [`Http1::output`] and feeds what
+//! it reads to [`Http1::receive`]. This room opens nothing and waits for
+//! nothing, and whatever an upstream sends ends as a [`Response`] or as an
+//! [`Error`], never as a panic.
+#![forbid(unsafe_code)]
+
+mod block;
+mod chunked;
+mod error;
+mod head;
+pub mod http1;
+mod request;
+pub mod target;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+pub use http1::{Http1, Progress};
+pub use request::Request;
+pub use target::{Target, TargetError};
+
+/// Names and values in order, one entry per value.
+pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The scheme of a callout: with TLS or without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    #[default]
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// The port where an address names none.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+/// The answer of a callout, owned and complete.
+///
+/// An empty one (no headers, no body, no trailers) is what a guest sees of a
+/// callout that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// `:status` first, then the fields with names in lower case. Fields of
+    /// one name keep their order and stand together; the order between
+    /// different names may differ from the wire's.
+    pub headers: Pairs,
+    /// The content, with any chunking undone.
+    pub body: Vec<u8>,
+    /// The trailer fields of a chunked answer, names in lower case.
+    pub trailers: Pairs,
+}

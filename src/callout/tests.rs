@@ -1,0 +1,6 @@
+//! What callouts promise, as tables.
+
+mod exchange;
+mod hostile;
+mod request;
+mod target;

@@ -1,0 +1,207 @@
+//! Callouts: Lua moves the bytes, Rust speaks the protocol.
+//!
+//! Call order: connect to `host` and `port`, send `rpw_callout_output`, feed
+//! what is received to `rpw_callout_receive` until it gives no
+//! `RPW_CALLOUT_MORE`, then `rpw_callout_deliver`, then `rpw_callout_free`.
+//! When anything fails on the way: `rpw_callout_fail` and `rpw_callout_free`.
+
+use libc::c_char;
+
+use super::error;
+use super::handle::{bytes, rpw_str, wall};
+use crate::callout::{Progress, Response};
+use crate::plugin::callout::Exchange;
+use crate::plugin::registry::Shared;
+
+/// A callout that is being performed.
+pub struct rpw_callout {
+    plugin: Shared,
+    /// `None` once the guest has its answer.
+    exchange: Option<Exchange>,
+    host: String,
+}
+
+/// More bytes must come.
+pub const RPW_CALLOUT_MORE: i32 = 0;
+/// The answer is complete; the connection must be closed.
+pub const RPW_CALLOUT_CLOSE: i32 = 1;
+/// The answer is complete; the connection may be kept.
+pub const RPW_CALLOUT_KEEP: i32 = 2;
+
+/// Where a callout goes.
+#[repr(C)]
+pub struct rpw_target {
+    /// For the cosocket's connect: a host, an IPv6 address in brackets, or
+    /// `unix:/path`.
+    pub host: rpw_str,
+    /// 0: a unix socket.
+    pub port: i32,
+    pub tls: i32,
+    /// The name that the certificate must be for.
+    pub server_name: rpw_str,
+    /// Milliseconds, for everything together.
+    pub timeout: i32,
+}
+
+impl rpw_callout {
+    pub(super) fn new(plugin: Shared, exchange: Exchange) -> *mut rpw_callout {
+        let host = exchange.target.host().into_owned();
+        Box::into_raw(Box::new(rpw_callout {
+            plugin,
+            exchange: Some(exchange),
+            host,
+        }))
+    }
+
+    fn deliver(&mut self, answer: impl FnOnce(Exchange) -> Response) -> i32 {
+        let Some(exchange) = self.exchange.take() else {
+            return 0;
+        };
+        let token = exchange.token;
+        let delivered = self.plugin.borrow_mut().deliver(token, answer(exchange));
+        match delivered {
+            Ok(_) => 0,
+            Err(why) => {
+                error::set(why);
+                -1
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// `callout` must be alive and not used by anybody else meanwhile.
+unsafe fn open<'a>(callout: *mut rpw_callout) -> Option<&'a mut Exchange> {
+    // SAFETY: alive and ours alone, as promised.
+    unsafe { &mut *callout }.exchange.as_mut()
+}
+
+/// Where the callout goes; the strings live as long as it does.
+///
+/// # Safety
+///
+/// `callout` must be alive, `target` writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_callout_target(callout: *mut rpw_callout, target: *mut rpw_target) {
+    wall((), || {
+        // SAFETY: alive, as promised.
+        let callout = unsafe { &*callout };
+        let Some(exchange) = &callout.exchange else {
+            return;
+        };
+        let filled = rpw_target {
+            host: rpw_str::lend(callout.host.as_bytes()),
+            port: exchange.target.port().unwrap_or(0).into(),
+            tls: exchange.target.tls.into(),
+            server_name: rpw_str::lend(&exchange.server_name),
+            timeout: i32::try_from(exchange.timeout_ms).unwrap_or(i32::MAX),
+        };
+        // SAFETY: writable, as promised.
+        unsafe { target.write(filled) };
+    })
+}
+
+/// The bytes to send.
+///
+/// # Safety
+///
+/// `callout` must be alive, `output` writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_callout_output(callout: *mut rpw_callout, output: *mut rpw_str) {
+    wall((), || {
+        // SAFETY: alive and writable, as promised.
+        unsafe {
+            let bytes = open(callout).map_or(&[][..], |exchange| exchange.http1.output());
+            output.write(rpw_str::lend(bytes));
+        }
+    })
+}
+
+/// Feeds received bytes; none at all say that the peer closed. Gives
+/// `RPW_CALLOUT_MORE`, `RPW_CALLOUT_CLOSE` or `RPW_CALLOUT_KEEP`, or -1 for an
+/// answer that is none.
+///
+/// # Safety
+///
+/// `callout` must be alive, the bytes readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_callout_receive(
+    callout: *mut rpw_callout,
+    data: *const c_char,
+    len: i32,
+) -> i32 {
+    wall(-1, || {
+        // SAFETY: alive and readable, as promised.
+        let (exchange, bytes) = unsafe { (open(callout), bytes(data, len)) };
+        let Some(exchange) = exchange else {
+            return -1;
+        };
+        let progress = if bytes.is_empty() {
+            exchange.http1.end_of_stream()
+        } else {
+            exchange.http1.receive(bytes)
+        };
+        match progress {
+            Ok(Progress::NeedMore) => RPW_CALLOUT_MORE,
+            Ok(Progress::Done { reusable: false }) => RPW_CALLOUT_CLOSE,
+            Ok(Progress::Done { reusable: true }) => RPW_CALLOUT_KEEP,
+            Err(why) => {
+                error::set(why);
+                -1
+            }
+        }
+    })
+}
+
+/// Gives the guest the complete answer (`proxy_on_http_call_response`). Gives
+/// 0, or -1 when the callback failed. There may be effects to pull.
+///
+/// # Safety
+///
+/// `callout` must be alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_callout_deliver(callout: *mut rpw_callout) -> i32 {
+    wall(-1, || {
+        // SAFETY: alive, as promised.
+        let callout = unsafe { &mut *callout };
+        callout.deliver(|exchange| exchange.http1.into_response())
+    })
+}
+
+/// Tells the guest that the callout failed, and the log why. As
+/// `rpw_callout_deliver`.
+///
+/// # Safety
+///
+/// `callout` must be alive, the reason readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_callout_fail(
+    callout: *mut rpw_callout,
+    reason: *const c_char,
+    reason_len: i32,
+) -> i32 {
+    wall(-1, || {
+        // SAFETY: alive and readable, as promised.
+        let (callout, reason) = unsafe { (&mut *callout, bytes(reason, reason_len)) };
+        if let Some(exchange) = &callout.exchange {
+            let reason = String::from_utf8_lossy(reason);
+            let mut plugin = callout.plugin.borrow_mut();
+            plugin.log_failed_callout(exchange, &reason);
+        }
+        callout.deliver(|_| Response::default())
+    })
+}
+
+/// Frees a callout. If the guest has no answer yet, it never gets one.
+///
+/// # Safety
+///
+/// `callout` must come from an effect and not be used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_callout_free(callout: *mut rpw_callout) {
+    wall((), || {
+        // SAFETY: ours, and used for the last time, as promised.
+        drop(unsafe { Box::from_raw(callout) });
+    })
+}

@@ -1,0 +1,165 @@
+//! Deferred work, pulled by Lua.
+
+use std::cell::RefCell;
+
+use libc::c_void;
+
+use super::callout::rpw_callout;
+use super::handle::{request, rpw_pair, rpw_str, wall};
+use super::plugin::rpw_root;
+use crate::context::{Effect, LocalResponse};
+use crate::plugin::registry;
+
+/// Answer the request: `status`, `text` (details), `pairs`, `body`.
+pub const RPW_EFFECT_LOCAL_RESPONSE: i32 = 1;
+/// Set the path `text` and the query `body`.
+pub const RPW_EFFECT_SET_PATH: i32 = 2;
+/// Replace the request body with `body`.
+pub const RPW_EFFECT_SET_REQUEST_BODY: i32 = 3;
+/// Replace the chunk with `body`; the last one if `status` is 1.
+pub const RPW_EFFECT_SET_RESPONSE_BODY: i32 = 4;
+/// Wake the request of the context `serial`.
+pub const RPW_EFFECT_RESUME: i32 = 5;
+/// Perform the callout `callout`, which is the caller's from now on.
+pub const RPW_EFFECT_HTTP_CALL: i32 = 6;
+
+/// One piece of work; which fields say something depends on its kind.
+#[repr(C)]
+pub struct rpw_effect {
+    pub status: i32,
+    pub serial: u32,
+    pub text: rpw_str,
+    pub body: rpw_str,
+    pub pairs: *const rpw_pair,
+    pub pair_count: i32,
+    pub callout: *mut rpw_callout,
+}
+
+/// Keeps what the last effect's strings point to.
+#[derive(Default)]
+struct Lent {
+    text: Vec<u8>,
+    body: Vec<u8>,
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
+    pairs: Vec<rpw_pair>,
+}
+
+thread_local! {
+    static LENT: RefCell<Lent> = RefCell::default();
+}
+
+/// Pulls the next piece of work: the request's own first, then what is no
+/// request's. `root` and `request` may be NULL: then only the latter. Gives
+/// its kind, or 0 when nothing is left; the strings are valid until the next
+/// call.
+///
+/// # Safety
+///
+/// `root` must be NULL or alive, `effect` writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_next_effect(
+    root: *const rpw_root,
+    pointer: *mut c_void,
+    effect: *mut rpw_effect,
+) -> i32 {
+    wall(0, || {
+        // SAFETY: NULL or alive, as promised.
+        let root = unsafe { root.as_ref() };
+        let own = root.zip(request(pointer)).and_then(|(root, request)| {
+            let mut plugin = root.plugin.borrow_mut();
+            plugin.next_effect(root.id, request)
+        });
+        let (kind, filled) = match own {
+            Some(effect) => fill(effect),
+            None => match next_shared() {
+                Some(next) => next,
+                None => return 0,
+            },
+        };
+        // SAFETY: writable, as promised.
+        unsafe { effect.write(filled) };
+        kind
+    })
+}
+
+/// Work of any plugin that is no request's own. A callout whose instance was
+/// lost meanwhile is no work.
+fn next_shared() -> Option<(i32, rpw_effect)> {
+    while let Some((plugin, effect)) = registry::next_effect() {
+        let Effect::HttpCall { token } = effect else {
+            return Some(fill(effect));
+        };
+        let exchange = plugin.borrow_mut().begin_callout(token);
+        if let Some(exchange) = exchange {
+            let mut filled = empty();
+            filled.callout = rpw_callout::new(plugin, exchange);
+            return Some((RPW_EFFECT_HTTP_CALL, filled));
+        }
+    }
+    None
+}
+
+fn empty() -> rpw_effect {
+    rpw_effect {
+        status: 0,
+        serial: 0,
+        text: rpw_str::EMPTY,
+        body: rpw_str::EMPTY,
+        pairs: std::ptr::null(),
+        pair_count: 0,
+        callout: std::ptr::null_mut(),
+    }
+}
+
+fn fill(effect: Effect) -> (i32, rpw_effect) {
+    let mut filled = empty();
+    let mut lent = Lent::default();
+    let kind = match effect {
+        Effect::LocalResponse(LocalResponse {
+            status,
+            details,
+            headers,
+            body,
+            ..
+        }) => {
+            filled.status = status as i32;
+            lent.text = details;
+            lent.body = body;
+            lent.headers = headers;
+            RPW_EFFECT_LOCAL_RESPONSE
+        }
+        Effect::SetPath { path, query } => {
+            lent.text = path;
+            lent.body = query;
+            RPW_EFFECT_SET_PATH
+        }
+        Effect::SetRequestBody(body) => {
+            lent.body = body;
+            RPW_EFFECT_SET_REQUEST_BODY
+        }
+        Effect::SetResponseBody { body, last } => {
+            filled.status = last.into();
+            lent.body = body;
+            RPW_EFFECT_SET_RESPONSE_BODY
+        }
+        Effect::Resume { serial } => {
+            filled.serial = serial;
+            RPW_EFFECT_RESUME
+        }
+        Effect::HttpCall { .. } => unreachable!("callouts are no request's own"),
+    };
+    lent.pairs = lent
+        .headers
+        .iter()
+        .map(|(key, value)| rpw_pair {
+            key: rpw_str::lend(key),
+            value: rpw_str::lend(value),
+        })
+        .collect();
+    filled.text = rpw_str::lend(&lent.text);
+    filled.body = rpw_str::lend(&lent.body);
+    filled.pairs = lent.pairs.as_ptr();
+    filled.pair_count = lent.pairs.len() as i32;
+    LENT.with_borrow_mut(|last| *last = lent);
+    (kind, filled)
+}

@@ -1,0 +1,216 @@
+//! Plugins and their root contexts.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use libc::c_char;
+
+use super::error;
+use super::handle::{bytes, rpw_str, wall};
+use crate::abi::pairs;
+use crate::abi::property::Encoding;
+use crate::context::Ids;
+use crate::host::Host;
+use crate::host::memory::MemoryHost;
+use crate::host::nginx::NginxHost;
+use crate::plugin::registry::{self, Shared};
+use crate::plugin::{Options, Plugin};
+
+/// A loaded plugin.
+pub struct rpw_plugin {
+    plugin: Shared,
+}
+
+/// A root context: a plugin with a configuration.
+pub struct rpw_root {
+    pub(super) plugin: Shared,
+    pub(super) id: u32,
+}
+
+/// Properties reach the guest as text.
+pub const RPW_TEXT_PROPERTIES: i32 = 1;
+/// Ids of contexts are given again, as wasm-nginx-module does.
+pub const RPW_REUSE_IDS: i32 = 2;
+/// A paused request also goes on after its last callout.
+pub const RPW_RESUME_AFTER_CALLOUTS: i32 = 4;
+/// Callbacks run in subrequests, too.
+pub const RPW_SUBREQUESTS: i32 = 8;
+
+/// What the operator says of a plugin.
+#[repr(C)]
+pub struct rpw_options {
+    /// `RPW_TEXT_PROPERTIES` and others, added up.
+    pub flags: i32,
+    /// Milliseconds; 0: the default.
+    pub pause_timeout: i32,
+    /// `plugin_root_id`.
+    pub root_id: rpw_str,
+    pub vm_configuration: rpw_str,
+    /// Names and addresses, as a serialized map (spec: "Serialization").
+    pub upstreams: rpw_str,
+}
+
+thread_local! {
+    static HOST: OnceCell<Rc<dyn Host>> = const { OnceCell::new() };
+}
+
+/// The nginx that this process is; outside nginx, memory.
+fn host() -> Rc<dyn Host> {
+    HOST.with(|host| {
+        host.get_or_init(|| match NginxHost::load() {
+            Ok(nginx) => Rc::new(nginx),
+            Err(_) => Rc::new(MemoryHost::new()),
+        })
+        .clone()
+    })
+}
+
+/// # Safety
+///
+/// The strings of `options` must be readable.
+unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
+    let has = |flag| options.flags & flag != 0;
+    // SAFETY: readable, as promised.
+    let (root_id, vm_configuration, upstreams) = unsafe {
+        (
+            options.root_id.bytes().to_vec(),
+            options.vm_configuration.bytes().to_vec(),
+            options.upstreams.bytes(),
+        )
+    };
+    let upstreams = pairs::decode(upstreams).map_err(|_| "malformed upstreams".to_owned())?;
+    let mut read = Options {
+        root_id,
+        vm_configuration,
+        upstreams: upstreams
+            .into_iter()
+            .map(|(name, address)| (name.to_vec(), address.to_vec()))
+            .collect(),
+        resume_after_callouts: has(RPW_RESUME_AFTER_CALLOUTS),
+        subrequests: has(RPW_SUBREQUESTS),
+        ..Options::default()
+    };
+    if has(RPW_TEXT_PROPERTIES) {
+        read.encoding = Encoding::Text;
+    }
+    if has(RPW_REUSE_IDS) {
+        read.ids = Ids::Reused;
+    }
+    if let Ok(timeout @ 1..) = u32::try_from(options.pause_timeout) {
+        read.pause_timeout_ms = timeout;
+    }
+    Ok(read)
+}
+
+/// Compiles a module (`.wasm` bytes) and checks that it is a plugin. Nothing
+/// of it runs yet.
+///
+/// Gives NULL when it is none. Free it with `rpw_plugin_free`.
+///
+/// # Safety
+///
+/// The strings must be readable, `options` too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_plugin_load(
+    name: *const c_char,
+    name_len: i32,
+    code: *const c_char,
+    code_len: i32,
+    options: *const rpw_options,
+) -> *mut rpw_plugin {
+    wall(std::ptr::null_mut(), || {
+        // SAFETY: readable, as promised.
+        let (name, code, options) = unsafe {
+            (
+                bytes(name, name_len),
+                bytes(code, code_len),
+                read_options(&*options),
+            )
+        };
+        let loaded = options.and_then(|options| {
+            Plugin::load(host(), name, code, options).map_err(|error| error.to_string())
+        });
+        match loaded {
+            Ok(plugin) => {
+                let plugin = registry::register(plugin);
+                Box::into_raw(Box::new(rpw_plugin { plugin }))
+            }
+            Err(why) => {
+                error::set(why);
+                std::ptr::null_mut()
+            }
+        }
+    })
+}
+
+/// Frees a plugin. Its root contexts keep what they need.
+///
+/// # Safety
+///
+/// `plugin` must come from `rpw_plugin_load` and not be used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_plugin_free(plugin: *mut rpw_plugin) {
+    wall((), || {
+        // SAFETY: ours, and used for the last time, as promised.
+        drop(unsafe { Box::from_raw(plugin) });
+    })
+}
+
+/// Makes a root context: `proxy_on_context_create`, `proxy_on_vm_start`,
+/// `proxy_on_configure`. With `trial` not 0 (in the master process) on an
+/// instance that is thrown away.
+///
+/// Gives NULL when a callback fails or refuses. Free it with `rpw_root_free`.
+///
+/// # Safety
+///
+/// `plugin` must be alive, the configuration readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_root_new(
+    plugin: *const rpw_plugin,
+    configuration: *const c_char,
+    configuration_len: i32,
+    trial: i32,
+) -> *mut rpw_root {
+    wall(std::ptr::null_mut(), || {
+        // SAFETY: alive and readable, as promised.
+        let (plugin, configuration) =
+            unsafe { (&*plugin, bytes(configuration, configuration_len)) };
+        let added = plugin
+            .plugin
+            .borrow_mut()
+            .add_root(configuration, trial != 0);
+        match added {
+            Ok(id) => Box::into_raw(Box::new(rpw_root {
+                plugin: plugin.plugin.clone(),
+                id,
+            })),
+            Err(why) => {
+                error::set(why);
+                std::ptr::null_mut()
+            }
+        }
+    })
+}
+
+/// Frees a root context: `proxy_on_done` and `proxy_on_delete`, now or after
+/// the last request that has a context under it.
+///
+/// # Safety
+///
+/// `root` must come from `rpw_root_new` and not be used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_root_free(root: *mut rpw_root) {
+    wall((), || {
+        // SAFETY: ours, and used for the last time, as promised.
+        let root = unsafe { Box::from_raw(root) };
+        root.plugin.borrow_mut().close_root(root.id);
+    })
+}
+
+/// Ends the contexts of requests that ended without a log phase. Gives the
+/// number of http contexts that are alive in this worker.
+#[unsafe(no_mangle)]
+pub extern "C" fn rpw_sweep() -> i32 {
+    wall(0, || i32::try_from(registry::sweep()).unwrap_or(i32::MAX))
+}

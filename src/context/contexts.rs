@@ -1,0 +1,230 @@
+//! The contexts of one plugin, by id and by request.
+
+use std::rc::Rc;
+
+use super::effect::Effect;
+use super::hasher::FastMap;
+use super::phase::Stage;
+use super::request::RequestState;
+use crate::host::Request;
+
+use std::collections::VecDeque;
+
+/// A plugin's configuration in one place where it is used (spec: plugin
+/// context).
+pub struct RootContext {
+    pub configuration: Rc<[u8]>,
+    /// Http contexts that are still alive.
+    pub children: u32,
+    /// Nobody uses it any more: it goes with its last child.
+    pub closing: bool,
+}
+
+/// One request, as one root context sees it.
+pub struct HttpContext {
+    pub id: u32,
+    pub root: u32,
+    /// Names this context among all of the process, for Lua.
+    pub serial: u32,
+    pub request: Rc<RequestState>,
+    pub stage: Stage,
+    /// Waits until the guest continues it or answers.
+    pub paused: bool,
+    /// The guest continued it before the wait began.
+    pub continued: bool,
+    /// `end_of_stream` of the request headers was false: a body callback with
+    /// it must follow.
+    pub body_due: bool,
+    /// The response has no body: no callback for it.
+    pub response_ended: bool,
+    /// A local response was given; the first one wins.
+    pub answered: bool,
+    /// Its instance is gone: it must not be called again.
+    pub lost: bool,
+    /// Callouts that it has in flight.
+    pub callouts: u32,
+    pub request_body: Option<Vec<u8>>,
+    pub request_body_changed: bool,
+    /// What a body filter call holds, with what was held back before it.
+    pub response_body: Vec<u8>,
+    pub response_body_changed: bool,
+    /// The chunk of this body filter call was not copied yet.
+    pub chunk_at_host: bool,
+    /// The response body is held back until the guest continues it.
+    pub response_held: bool,
+    /// The body of a local response given in the header filter.
+    pub replacement: Option<Vec<u8>>,
+    /// The replacement was written: what still comes is dropped.
+    pub replaced: bool,
+    /// Work for its own coroutine.
+    pub effects: VecDeque<Effect>,
+}
+
+impl HttpContext {
+    fn new(id: u32, root: u32, serial: u32, request: Rc<RequestState>) -> Self {
+        HttpContext {
+            id,
+            root,
+            serial,
+            request,
+            stage: Stage::Created,
+            paused: false,
+            continued: false,
+            body_due: false,
+            response_ended: false,
+            answered: false,
+            lost: false,
+            callouts: 0,
+            request_body: None,
+            request_body_changed: false,
+            response_body: Vec::new(),
+            response_body_changed: false,
+            chunk_at_host: false,
+            response_held: false,
+            replacement: None,
+            replaced: false,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// The request, while it is there.
+    pub fn live_request(&self) -> Option<Request> {
+        self.request.readable().then_some(self.request.request)
+    }
+
+    /// Takes on, in the header filter, a local response that came when the
+    /// request was on its way to the upstream. False: there is none.
+    pub fn take_late_response(&mut self) -> bool {
+        for effect in &mut self.effects {
+            if let Effect::LocalResponse(response) = effect {
+                self.replacement = Some(std::mem::take(&mut response.body));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Its instance is gone.
+    pub fn lose(&mut self) {
+        self.lost = true;
+        self.paused = false;
+        self.callouts = 0;
+        self.effects.clear();
+    }
+}
+
+/// How ids are given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ids {
+    /// Never the same again.
+    #[default]
+    Unique,
+    /// The last one freed first, as wasm-nginx-module does.
+    Reused,
+}
+
+#[derive(Default)]
+pub struct Contexts {
+    pub roots: FastMap<u32, RootContext>,
+    pub http: FastMap<u32, Box<HttpContext>>,
+    by_request: FastMap<(Request, u32), u32>,
+    ids: Ids,
+    last_id: u32,
+    free: Vec<u32>,
+}
+
+impl Contexts {
+    pub fn new(ids: Ids) -> Self {
+        Contexts {
+            ids,
+            ..Contexts::default()
+        }
+    }
+
+    fn allocate(&mut self) -> u32 {
+        if let Some(id) = self.free.pop() {
+            return id;
+        }
+        loop {
+            self.last_id = self.last_id.wrapping_add(1);
+            let id = self.last_id;
+            // After four billion contexts the numbers begin again: 0 is the
+            // VM's own, and the living keep theirs.
+            if id != 0 && !self.http.contains_key(&id) && !self.roots.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    fn release_id(&mut self, id: u32) {
+        if self.ids == Ids::Reused {
+            self.free.push(id);
+        }
+    }
+
+    pub fn add_root(&mut self, configuration: &[u8]) -> u32 {
+        let id = self.allocate();
+        let root = RootContext {
+            configuration: configuration.into(),
+            children: 0,
+            closing: false,
+        };
+        self.roots.insert(id, root);
+        id
+    }
+
+    pub fn remove_root(&mut self, id: u32) {
+        if self.roots.remove(&id).is_some() {
+            self.release_id(id);
+        }
+    }
+
+    /// The http context of a request under a root; an ended request's, whose
+    /// address came again, is none.
+    pub fn find(&mut self, request: Request, root: u32) -> Option<&mut HttpContext> {
+        let id = self.by_request.get(&(request, root))?;
+        let context = self.http.get_mut(id)?;
+        (!context.request.ended()).then_some(&mut **context)
+    }
+
+    /// The http context of a request that ended just now and is in its log
+    /// phase, or of an older one at the same address.
+    pub fn find_ending(&self, request: Request, root: u32) -> Option<u32> {
+        self.by_request.get(&(request, root)).copied()
+    }
+
+    pub fn add_http(&mut self, root: u32, serial: u32, request: Rc<RequestState>) -> u32 {
+        let id = self.allocate();
+        if let Some(root) = self.roots.get_mut(&root) {
+            root.children += 1;
+        }
+        self.by_request.insert((request.request, root), id);
+        let context = HttpContext::new(id, root, serial, request);
+        self.http.insert(id, Box::new(context));
+        id
+    }
+
+    /// Forgets an http context. Its id is kept back when `still_named`: a
+    /// callout could still lead a guest to it.
+    pub fn remove_http(&mut self, id: u32, still_named: bool) -> Option<Box<HttpContext>> {
+        let context = self.http.remove(&id)?;
+        let key = (context.request.request, context.root);
+        if self.by_request.get(&key) == Some(&id) {
+            self.by_request.remove(&key);
+        }
+        if let Some(root) = self.roots.get_mut(&context.root) {
+            root.children -= 1;
+        }
+        if !still_named {
+            self.release_id(id);
+        }
+        Some(context)
+    }
+
+    /// Gives an id back that [`Contexts::remove_http`] had kept.
+    pub fn forget_id(&mut self, id: u32) {
+        if !self.http.contains_key(&id) {
+            self.release_id(id);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What only Lua can do: deferred work, as data that Lua pulls.
+
+/// A response that a plugin gives instead of the upstream's
+/// (`proxy_send_local_response`).
+#[derive(Debug, Default)]
+pub struct LocalResponse {
+    pub status: u32,
+    /// Free of CR, LF and NUL; may become the reason phrase.
+    pub details: Vec<u8>,
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    pub body: Vec<u8>,
+    /// -1: none.
+    pub grpc_status: i32,
+}
+
+/// One piece of deferred work. `effects.lua` has a function for each, under
+/// the number that `src/capi/effect.rs` gives it.
+#[derive(Debug)]
+pub enum Effect {
+    /// Ends the request with this response. Request phases only: in the
+    /// header filter a local response is carried out in place.
+    LocalResponse(LocalResponse),
+    /// Gives the request this path (decoded) and query.
+    SetPath { path: Vec<u8>, query: Vec<u8> },
+    /// Replaces the request body.
+    SetRequestBody(Vec<u8>),
+    /// Replaces the chunk that the body filter holds; nothing comes after it
+    /// if it is the `last`.
+    SetResponseBody { body: Vec<u8>, last: bool },
+    /// Wakes the paused request of the http context with this serial number.
+    Resume { serial: u32 },
+    /// Performs the callout of this token.
+    HttpCall { token: u32 },
+}

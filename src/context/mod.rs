@@ -1,0 +1,15 @@
+//! The state machine of contexts, sans-IO: what a plugin's contexts are doing,
+//! and what is to be done for them.
+
+pub mod contexts;
+pub mod effect;
+pub mod hasher;
+pub mod phase;
+pub mod request;
+pub mod state;
+
+pub use contexts::{Contexts, HttpContext, Ids, RootContext};
+pub use effect::{Effect, LocalResponse};
+pub use phase::Stage;
+pub use request::RequestState;
+pub use state::{Callout, Current, Origin, PluginInfo, State};

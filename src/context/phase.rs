@@ -1,0 +1,72 @@
+//! Which callbacks a context may still get: each kind runs once per context,
+//! and only in its order.
+
+use crate::host;
+
+/// The callbacks of an http context, in the order in which they may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Stage {
+    Created,
+    RequestHeaders,
+    RequestBody,
+    ResponseHeaders,
+    ResponseBody,
+    Done,
+}
+
+impl Stage {
+    /// True when a callback of `next` may run after one of `self`. Bodies come
+    /// in several pieces; everything else comes once. A response may come
+    /// without request callbacks (`return 200`).
+    pub fn may_reach(self, next: Stage) -> bool {
+        match next {
+            Stage::Created => false,
+            Stage::RequestBody | Stage::ResponseBody => self <= next,
+            _ => self < next,
+        }
+    }
+
+    /// True when nginx can run a callback of this stage in `phase`.
+    pub fn allowed_in(self, phase: host::Phase) -> bool {
+        match self {
+            Stage::RequestHeaders | Stage::RequestBody => {
+                matches!(phase, host::Phase::Request | host::Phase::Content)
+            }
+            Stage::ResponseHeaders => phase == host::Phase::HeaderFilter,
+            Stage::ResponseBody => phase == host::Phase::BodyFilter,
+            Stage::Created | Stage::Done => phase != host::Phase::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stage::{self, *};
+
+    /// Rows: after this stage; columns: may this one run?
+    #[test]
+    fn every_transition_is_as_the_table_says() {
+        const STAGES: [Stage; 6] = [
+            Created,
+            RequestHeaders,
+            RequestBody,
+            ResponseHeaders,
+            ResponseBody,
+            Done,
+        ];
+        const TABLE: [[u8; 6]; 6] = [
+            [0, 1, 1, 1, 1, 1],
+            [0, 0, 1, 1, 1, 1],
+            [0, 0, 1, 1, 1, 1],
+            [0, 0, 0, 0, 1, 1],
+            [0, 0, 0, 0, 1, 1],
+            [0, 0, 0, 0, 0, 0],
+        ];
+        for (from, row) in STAGES.iter().zip(TABLE) {
+            for (to, allowed) in STAGES.iter().zip(row) {
+                assert_eq!(from.may_reach(*to), allowed == 1, "{from:?} -> {to:?}");
+            }
+        }
+    }
+}

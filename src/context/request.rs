@@ -1,0 +1,98 @@
+//! What all contexts of one request share: its end, and what only Lua could
+//! read or will only later write.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::hasher::FastMap;
+use crate::host::{Host, Request, Result};
+
+/// A header as it is kept: lower-cased name, value.
+pub type Header = (Vec<u8>, Vec<u8>);
+
+/// The state of one request, shared by the contexts of all its plugins.
+pub struct RequestState {
+    pub request: Request,
+    /// Set by the host when the request ends. nginx reuses the address of a
+    /// request at once: an ended state never stands for a new request.
+    ended: Rc<Cell<bool>>,
+    /// In the log phase an ended request can still be read.
+    in_log_phase: Cell<bool>,
+    /// Tells the request from a later one at the same address.
+    started: u64,
+    /// The response's headers, handed over by Lua in the header filter.
+    pub response_headers: RefCell<Option<Vec<Header>>>,
+    /// A `:path` that a plugin set and Lua has not applied yet.
+    pub path: RefCell<Option<Vec<u8>>>,
+    /// Values of `proxy_set_property`, readable by later plugins.
+    pub properties: RefCell<HashMap<Vec<u8>, Vec<u8>>>,
+    /// Why the response is a local one, for `response.code_details`.
+    pub code_details: RefCell<Vec<u8>>,
+}
+
+thread_local! {
+    static REQUESTS: RefCell<FastMap<Request, Rc<RequestState>>> = RefCell::default();
+}
+
+impl RequestState {
+    /// The state of a live request, made on first use.
+    ///
+    /// Errors: the host refuses to watch the request's end.
+    pub fn of(host: &dyn Host, request: Request) -> Result<Rc<RequestState>> {
+        if let Some(state) = REQUESTS.with_borrow(|all| all.get(&request).cloned())
+            && !state.ended()
+        {
+            return Ok(state);
+        }
+
+        let ended = Rc::new(Cell::new(false));
+        host.watch_end(request, ended.clone())?;
+        let state = Rc::new(RequestState {
+            request,
+            ended,
+            in_log_phase: Cell::new(false),
+            started: host.start_time(request),
+            response_headers: RefCell::default(),
+            path: RefCell::default(),
+            properties: RefCell::default(),
+            code_details: RefCell::default(),
+        });
+        REQUESTS.with_borrow_mut(|all| all.insert(request, state.clone()));
+        Ok(state)
+    }
+
+    pub fn ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    pub fn readable(&self) -> bool {
+        !self.ended() || self.in_log_phase.get()
+    }
+
+    /// The log phase begins or is over.
+    pub fn set_in_log_phase(&self, value: bool) {
+        self.in_log_phase.set(value);
+    }
+
+    /// True when it is this very request that the host has at the address.
+    pub fn is_still(&self, host: &dyn Host) -> bool {
+        self.started == host.start_time(self.request)
+    }
+
+    /// Lets go of a request; the last context that does removes it.
+    pub fn release(self: Rc<Self>) {
+        // Ours and the registry's.
+        if Rc::strong_count(&self) > 2 {
+            return;
+        }
+        REQUESTS.with_borrow_mut(|all| {
+            if all
+                .get(&self.request)
+                .is_some_and(|kept| Rc::ptr_eq(kept, &self))
+            {
+                all.remove(&self.request);
+            }
+        });
+    }
+}

@@ -1,0 +1,333 @@
+//! What a host function finds: the host, the contexts, and who is calling.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::contexts::{Contexts, HttpContext, Ids};
+use super::effect::Effect;
+use super::hasher::FastMap;
+use super::request::RequestState;
+use crate::abi::pairs::Encoder;
+use crate::abi::property::Encoding;
+use crate::abi::types::LogLevel;
+use crate::abi::version::AbiVersion;
+use crate::abi::{Status, pairs};
+use crate::callout::{Request as CalloutRequest, Response, Target};
+use crate::host::{Host, Request};
+use crate::shared::metrics::Metrics;
+
+/// What is known of a plugin when it is loaded.
+pub struct PluginInfo {
+    pub name: Vec<u8>,
+    /// `plugin_root_id`: which of a module's plugins it is.
+    pub root_id: Vec<u8>,
+    pub abi: AbiVersion,
+    pub vm_configuration: Vec<u8>,
+    pub encoding: Encoding,
+    /// Names of upstreams and the addresses they stand for.
+    pub upstreams: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The plugin can change response bodies.
+    pub edits_response_body: bool,
+    /// A paused request also goes on when its last callout was delivered.
+    pub resume_after_callouts: bool,
+}
+
+/// Whose callback runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Current {
+    /// The context that was called; 0: none.
+    pub active: u32,
+    /// The context that host functions act on.
+    pub effective: u32,
+}
+
+/// Who made a callout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Gets the callback.
+    pub root: u32,
+    /// The http context that asked, or 0; it may be gone by now.
+    pub http: u32,
+}
+
+/// A callout that was asked for and not yet answered.
+pub struct Callout {
+    pub origin: Origin,
+    pub request: CalloutRequest,
+    pub target: Target,
+    pub timeout_ms: u32,
+}
+
+/// Lines that a guest is still writing to stdout and stderr.
+#[derive(Default)]
+pub struct Stdio {
+    pub out: Vec<u8>,
+    pub err: Vec<u8>,
+}
+
+pub struct State {
+    pub host: Rc<dyn Host>,
+    pub plugin: Rc<PluginInfo>,
+    pub contexts: Contexts,
+    pub current: Current,
+    /// The guest starts or its allocator runs: only the log and WASI answer.
+    pub restricted: bool,
+    /// Work that is no request's own.
+    pub effects: VecDeque<Effect>,
+    pub callouts: FastMap<u32, Callout>,
+    last_token: u32,
+    /// The answer that `proxy_on_http_call_response` is about.
+    pub callout_response: Option<Response>,
+    pub metrics: Rc<RefCell<Metrics>>,
+    pub stdio: Stdio,
+    /// Reused for every serialized map.
+    pub encoder: Encoder,
+}
+
+thread_local! {
+    static LAST_SERIAL: Cell<u32> = const { Cell::new(0) };
+}
+
+impl State {
+    pub fn new(
+        host: Rc<dyn Host>,
+        plugin: Rc<PluginInfo>,
+        ids: Ids,
+        metrics: Rc<RefCell<Metrics>>,
+    ) -> Self {
+        State {
+            host,
+            plugin,
+            contexts: Contexts::new(ids),
+            current: Current::default(),
+            restricted: false,
+            effects: VecDeque::new(),
+            callouts: FastMap::default(),
+            last_token: 0,
+            callout_response: None,
+            metrics,
+            stdio: Stdio::default(),
+            encoder: Encoder::default(),
+        }
+    }
+
+    // -- who is meant ------------------------------------------------------
+
+    /// The http context that host functions act on.
+    pub fn http(&mut self) -> Option<&mut HttpContext> {
+        let id = self.current.effective;
+        self.contexts
+            .http
+            .get_mut(&id)
+            .map(|context| &mut **context)
+    }
+
+    /// The root context that host functions act on: the effective one itself
+    /// or the parent of the effective http context.
+    pub fn root_id(&self) -> u32 {
+        let id = self.current.effective;
+        self.contexts.http.get(&id).map_or(id, |http| http.root)
+    }
+
+    /// The live request that host functions act on.
+    ///
+    /// Errors: [`Status::BadArgument`] outside requests, as Envoy answers when
+    /// a map is not there to be written.
+    pub fn request(&mut self) -> Result<Rc<RequestState>, Status> {
+        let http = self.http().ok_or(Status::BadArgument)?;
+        if !http.request.readable() {
+            return Err(Status::BadArgument);
+        }
+        Ok(http.request.clone())
+    }
+
+    /// The request for the log: nothing that fails.
+    pub fn log_request(&mut self) -> Option<Request> {
+        self.http().and_then(|http| http.live_request())
+    }
+
+    // -- contexts ----------------------------------------------------------
+
+    /// Makes the http context of a request under a root.
+    ///
+    /// Errors: the host cannot watch the request.
+    pub fn create_http(&mut self, root: u32, request: Request) -> Result<u32, Status> {
+        let state = RequestState::of(&*self.host, request)?;
+        let serial = LAST_SERIAL.get().wrapping_add(1).max(1);
+        LAST_SERIAL.set(serial);
+        Ok(self.contexts.add_http(root, serial, state))
+    }
+
+    /// Forgets an http context.
+    pub fn remove_http(&mut self, id: u32) {
+        let named = self
+            .callouts
+            .values()
+            .any(|callout| callout.origin.http == id);
+        if let Some(context) = self.contexts.remove_http(id, named) {
+            context.request.release();
+        }
+    }
+
+    /// The instance is gone: its http contexts stay only to be forgotten in
+    /// their order, its callouts are nobody's.
+    pub fn lose_contexts(&mut self) {
+        for http in self.contexts.http.values_mut() {
+            if http.paused {
+                self.effects.push_back(Effect::Resume {
+                    serial: http.serial,
+                });
+            }
+            http.lose();
+        }
+        self.effects
+            .retain(|effect| !matches!(effect, Effect::HttpCall { .. }));
+        self.callouts.clear();
+    }
+
+    // -- effects -----------------------------------------------------------
+
+    /// Leaves work for the request of the effective http context, and wakes
+    /// the request if it is not the one that is being driven.
+    ///
+    /// Errors: [`Status::BadArgument`] without a request.
+    pub fn push_effect(&mut self, effect: Effect) -> Result<(), Status> {
+        let driven = self.current.active;
+        let http = self.http().ok_or(Status::BadArgument)?;
+        let (id, serial) = (http.id, http.serial);
+        http.effects.push_back(effect);
+        if id != driven {
+            self.effects.push_back(Effect::Resume { serial });
+        }
+        Ok(())
+    }
+
+    /// Lets a paused http context go on. Before its callback has returned the
+    /// wish is kept.
+    pub fn resume(&mut self, id: u32) {
+        let Some(http) = self.contexts.http.get_mut(&id) else {
+            return;
+        };
+        http.response_held = false;
+        if http.paused {
+            http.paused = false;
+            self.effects.push_back(Effect::Resume {
+                serial: http.serial,
+            });
+        } else {
+            http.continued = true;
+        }
+    }
+
+    /// True when something in this instance could still continue a paused
+    /// http context: a callout in flight, or another living http context.
+    pub fn hope_for(&self, id: u32) -> bool {
+        !self.callouts.is_empty()
+            || self
+                .contexts
+                .http
+                .values()
+                .any(|other| other.id != id && !other.lost && !other.request.ended())
+    }
+
+    // -- callouts ----------------------------------------------------------
+
+    /// Keeps a callout for Lua to perform. Gives its token: unique in this
+    /// instance, never 0.
+    pub fn add_callout(&mut self, callout: Callout) -> u32 {
+        let token = loop {
+            self.last_token = self.last_token.wrapping_add(1);
+            if self.last_token != 0 && !self.callouts.contains_key(&self.last_token) {
+                break self.last_token;
+            }
+        };
+        if let Some(http) = self.contexts.http.get_mut(&callout.origin.http) {
+            http.callouts += 1;
+        }
+        self.callouts.insert(token, callout);
+        self.effects.push_back(Effect::HttpCall { token });
+        token
+    }
+
+    /// Ends a callout.
+    pub fn finish_callout(&mut self, token: u32) -> Option<Callout> {
+        let callout = self.callouts.remove(&token)?;
+        let id = callout.origin.http;
+        match self.contexts.http.get_mut(&id) {
+            Some(http) => http.callouts -= 1,
+            None if id != 0 => {
+                if !self.callouts.values().any(|other| other.origin.http == id) {
+                    self.contexts.forget_id(id);
+                }
+            }
+            None => {}
+        }
+        Some(callout)
+    }
+
+    /// True while the answer that a callback is about is a failed one.
+    pub fn callout_failed(&self) -> bool {
+        let response = self.callout_response.as_ref();
+        response.is_some_and(|response| response.headers.is_empty())
+    }
+
+    // -- bodies ------------------------------------------------------------
+
+    /// Copies the chunk of response body that is still at the host behind
+    /// what was held back before it.
+    ///
+    /// Errors: [`Status::NotFound`] without a request.
+    pub fn take_response_chunk(&mut self) -> Result<(), Status> {
+        let host = self.host.clone();
+        let http = self.http().ok_or(Status::NotFound)?;
+        if !http.chunk_at_host {
+            return Ok(());
+        }
+        let request = http.live_request().ok_or(Status::NotFound)?;
+        host.response_chunk(request, &mut |bytes| {
+            http.response_body.extend_from_slice(bytes);
+        })?;
+        http.chunk_at_host = false;
+        Ok(())
+    }
+
+    // -- log ---------------------------------------------------------------
+
+    /// Writes a line that names the plugin to the log of the effective
+    /// request.
+    pub fn log(&mut self, level: LogLevel, line: &[u8]) {
+        let request = self.log_request();
+        log_line(&*self.host, &self.plugin.name, request, level, line);
+    }
+}
+
+/// Writes a line of a plugin's to the log.
+pub fn log_line(
+    host: &dyn Host,
+    plugin: &[u8],
+    request: Option<Request>,
+    level: LogLevel,
+    line: &[u8],
+) {
+    if (level as u32) < host.log_level(request) as u32 {
+        return;
+    }
+    let mut text = Vec::with_capacity(plugin.len() + line.len() + 16);
+    text.extend_from_slice(b"[proxy-wasm] ");
+    text.extend_from_slice(plugin);
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(line);
+    host.log(request, level, &text);
+}
+
+/// Reads a map that a guest gives as owned pairs.
+///
+/// Errors: [`Status::BadArgument`] for a malformed map.
+pub fn owned_pairs(map: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Status> {
+    let pairs = pairs::decode(map)?;
+    Ok(pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_vec(), value.to_vec()))
+        .collect())
+}

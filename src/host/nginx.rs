@@ -1,0 +1,554 @@
+//! The host that the product runs on: nginx with lua-nginx-module, through
+//! the C functions that lua-resty-core itself uses. They touch the request
+//! directly and never call Lua.
+//!
+//! A `Request` is nginx's pointer to it. Every `unsafe` block here leans on its
+//! contract: it was given by nginx to this thread and has not ended.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+use super::symbols::{LuaHeader, LuaStr, NgxRequest, Symbols};
+use super::{Host, Phase, Request, Result, Visit, check_header, check_variable, is_framing};
+use crate::abi::Status;
+use crate::abi::types::LogLevel;
+
+// What the functions answer. The refusals other than `DECLINED` (-1: an
+// error, -100: no Lua ran for the request, -101: a timer) need no telling
+// apart.
+const OK: c_int = 0;
+const DECLINED: c_int = -5;
+const AGAIN: c_int = -2;
+
+/// A method's bit (ngx_http_request.h).
+const HEAD: c_int = 0x4;
+
+// nginx's log levels.
+const LOG_CRIT: c_int = 3;
+const LOG_ERR: c_int = 4;
+const LOG_WARN: c_int = 5;
+const LOG_INFO: c_int = 7;
+const LOG_DEBUG: c_int = 8;
+
+/// Room for an error message of `var_set`, as in lua-resty-core. It is not
+/// read.
+const ERROR_ROOM: usize = 256;
+
+/// The methods that lua-nginx-module can set, with nginx's bits.
+const METHODS: [(&[u8], c_int); 15] = [
+    (b"GET", 0x2),
+    (b"HEAD", HEAD),
+    (b"POST", 0x8),
+    (b"PUT", 0x10),
+    (b"DELETE", 0x20),
+    (b"MKCOL", 0x40),
+    (b"COPY", 0x80),
+    (b"MOVE", 0x100),
+    (b"OPTIONS", 0x200),
+    (b"PROPFIND", 0x400),
+    (b"PROPPATCH", 0x800),
+    (b"LOCK", 0x1000),
+    (b"UNLOCK", 0x2000),
+    (b"PATCH", 0x4000),
+    (b"TRACE", 0x8000),
+];
+
+/// The bit of a method that nginx can be told to set.
+pub(super) fn method_bit(method: &[u8]) -> Option<c_int> {
+    let (_, bit) = METHODS.iter().find(|(name, _)| *name == method)?;
+    Some(*bit)
+}
+
+/// The nginx that this process is. It belongs to the thread that made it, the
+/// worker's only one.
+pub struct NginxHost {
+    symbols: Symbols,
+    /// Room to list request headers in, kept so that a hostcall does not
+    /// allocate. Empty between calls: it would hold pointers into a request.
+    headers: RefCell<Vec<LuaHeader>>,
+    /// Room where nginx lower-cases a name. Its content means nothing.
+    name: RefCell<Vec<u8>>,
+}
+
+impl NginxHost {
+    /// Finds nginx in this process, or answers with the name of the function
+    /// that it lacks.
+    pub fn load() -> std::result::Result<NginxHost, &'static str> {
+        Ok(NginxHost {
+            symbols: Symbols::load()?,
+            headers: RefCell::default(),
+            name: RefCell::default(),
+        })
+    }
+
+    /// The functions found, for what is no matter of a request.
+    pub fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// Lists the request headers for `read`. `read` may call the host: what
+    /// the list points to lives as long as the request, changed or not.
+    fn with_headers<T>(
+        &self,
+        request: Request,
+        read: impl FnOnce(&[LuaHeader]) -> Result<T>,
+    ) -> Result<T> {
+        let mut headers = self.headers.take();
+        let result = self
+            .list_headers(request, &mut headers)
+            .and_then(|()| read(&headers));
+        headers.clear();
+        self.headers.replace(headers);
+        result
+    }
+
+    /// All of them: a plugin that judges requests must not miss one. Their
+    /// number is bounded by nginx's own buffers.
+    fn list_headers(&self, request: Request, headers: &mut Vec<LuaHeader>) -> Result<()> {
+        const ALL: c_int = 0;
+        let mut truncated = 0;
+        // SAFETY: the request is live (module comment); `truncated` outlives
+        // the call.
+        let count =
+            unsafe { (self.symbols.req_get_headers_count)(pointer(request), ALL, &mut truncated) };
+        let room = usize::try_from(count).map_err(|_| Status::BadArgument)?;
+        headers.clear();
+        headers.resize(room, LuaHeader::EMPTY);
+        // SAFETY: as above; there is room for `count` headers.
+        check(unsafe {
+            (self.symbols.req_get_headers)(pointer(request), headers.as_mut_ptr(), count, 0)
+        })
+    }
+
+    /// The chunk that the body filter holds: where it is, unless it is in
+    /// several pieces, and its size.
+    fn chunk(&self, request: Request) -> Result<(Option<*const u8>, usize)> {
+        let mut data = ptr::null_mut();
+        let mut size = 0;
+        // SAFETY: the request is live; both results outlive the call.
+        let code = unsafe {
+            (self.symbols.get_body_filter_param_body)(pointer(request), &mut data, &mut size)
+        };
+        match code {
+            OK => Ok((Some(data.cast_const()), size)),
+            AGAIN => Ok((None, size)),
+            _ => Err(Status::BadArgument),
+        }
+    }
+
+    /// Calls `call` with room for a name of this length.
+    fn with_name_room<T>(&self, len: usize, call: impl FnOnce(*mut u8) -> T) -> T {
+        let mut room = self.name.take();
+        room.resize(room.len().max(len), 0);
+        let result = call(room.as_mut_ptr());
+        self.name.replace(room);
+        result
+    }
+
+    fn put_request_header(
+        &self,
+        request: Request,
+        name: &[u8],
+        value: Option<&[u8]>,
+        replace: bool,
+    ) -> Result<()> {
+        check_header(name, value.unwrap_or_default())?;
+        if is_framing(name) {
+            return Ok(());
+        }
+        let (data, len) = value.map_or((ptr::null(), 0), |v| (v.as_ptr(), v.len()));
+        let mut message: *mut c_char = ptr::null_mut();
+        // SAFETY: the request is live; nginx copies name and value before it
+        // returns; there is no array of values.
+        check(unsafe {
+            (self.symbols.req_set_header)(
+                pointer(request),
+                name.as_ptr(),
+                name.len(),
+                data,
+                len,
+                ptr::null_mut(),
+                0,
+                replace.into(),
+                &mut message,
+            )
+        })
+    }
+
+    fn put_response_header(
+        &self,
+        request: Request,
+        name: &[u8],
+        value: Option<&[u8]>,
+        replace: bool,
+    ) -> Result<()> {
+        check_header(name, value.unwrap_or_default())?;
+        let (data, len) = value.map_or((ptr::null(), 0), |v| (v.as_ptr(), v.len()));
+        let mut message: *mut c_char = ptr::null_mut();
+        // SAFETY: the request is live; nginx copies name and value before it
+        // returns; there is no array of values.
+        check(unsafe {
+            (self.symbols.set_resp_header)(
+                pointer(request),
+                name.as_ptr(),
+                name.len(),
+                value.is_none().into(),
+                data,
+                len,
+                ptr::null_mut(),
+                0,
+                replace.into(),
+                &mut message,
+            )
+        })
+    }
+}
+
+impl Host for NginxHost {
+    fn log(&self, request: Option<Request>, level: LogLevel, line: &[u8]) {
+        let level = match level {
+            LogLevel::Trace | LogLevel::Debug => LOG_DEBUG,
+            LogLevel::Info => LOG_INFO,
+            LogLevel::Warn => LOG_WARN,
+            LogLevel::Error => LOG_ERR,
+            // Never emerg or alert: those are nginx's own.
+            LogLevel::Critical => LOG_CRIT,
+        };
+        let request = request.map_or(ptr::null_mut(), pointer);
+        // SAFETY: the request is live or null; nginx copies the line.
+        unsafe { (self.symbols.raw_log)(request, level, line.as_ptr(), line.len()) };
+    }
+
+    fn log_level(&self, request: Option<Request>) -> LogLevel {
+        let Some(get_level) = self.symbols.get_sys_filter_level else {
+            return LogLevel::Debug;
+        };
+        let request = request.map_or(ptr::null_mut(), pointer);
+        // SAFETY: the request is live or null.
+        match unsafe { get_level(request) } {
+            // `error_log … debug_http` and its like give bits above debug,
+            // which let debug lines through.
+            LOG_DEBUG.. => LogLevel::Trace,
+            LOG_INFO => LogLevel::Info,
+            // Notice, between the two, has no level of its own.
+            LOG_WARN..LOG_INFO => LogLevel::Warn,
+            LOG_ERR => LogLevel::Error,
+            _ => LogLevel::Critical,
+        }
+    }
+
+    fn phase(&self, request: Request) -> Phase {
+        let mut message: *mut c_char = ptr::null_mut();
+        // SAFETY: the request is live; `message` outlives the call.
+        let context = unsafe { (self.symbols.get_phase)(pointer(request), &mut message) };
+        match context {
+            // rewrite, access, server_rewrite
+            0x2 | 0x4 | 0x8000 => Phase::Request,
+            0x8 => Phase::Content,
+            0x20 => Phase::HeaderFilter,
+            0x40 => Phase::BodyFilter,
+            0x10 => Phase::Log,
+            // Among them set (0x1) and balancer (0x200), which belong to a
+            // request but may not wait.
+            _ => Phase::Other,
+        }
+    }
+
+    fn is_subrequest(&self, request: Request) -> bool {
+        // SAFETY: the request is live.
+        unsafe { (self.symbols.is_subrequest)(pointer(request)) == 1 }
+    }
+
+    fn watch_end(&self, request: Request, ended: Rc<Cell<bool>>) -> Result<()> {
+        // SAFETY: the request is live.
+        let cleanup = unsafe { (self.symbols.cleanup_add)(pointer(request), 0).as_mut() }
+            .ok_or(Status::InternalFailure)?;
+        cleanup.data = Rc::into_raw(ended).cast_mut().cast();
+        cleanup.handler = Some(request_ended);
+        Ok(())
+    }
+
+    fn start_time(&self, request: Request) -> u64 {
+        // SAFETY: the request is live.
+        let seconds = unsafe { (self.symbols.req_start_time)(pointer(request)) };
+        (seconds * 1000.0) as u64
+    }
+
+    fn request_header_count(&self, request: Request) -> u32 {
+        let mut truncated = 0;
+        // SAFETY: the request is live; `truncated` outlives the call.
+        let count =
+            unsafe { (self.symbols.req_get_headers_count)(pointer(request), 0, &mut truncated) };
+        u32::try_from(count).unwrap_or_default()
+    }
+
+    fn request_headers(&self, request: Request, visit: Visit) -> Result<()> {
+        self.with_headers(request, |headers| {
+            for header in headers {
+                // SAFETY: nginx has just listed it, and it lives as long as
+                // the request.
+                let (name, value) = unsafe { (bytes(&header.name), bytes(&header.value)) };
+                // A module that adds a header may forget the lower-cased name.
+                if !name.is_empty() {
+                    visit(name, value);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn request_header(&self, request: Request, name: &[u8], value: &mut Vec<u8>) -> Result<()> {
+        self.with_headers(request, |headers| {
+            let header = headers
+                .iter()
+                // SAFETY: nginx has just listed it.
+                .find(|h| unsafe { bytes(&h.name) }.eq_ignore_ascii_case(name))
+                .ok_or(Status::NotFound)?;
+            // SAFETY: as above.
+            value.extend_from_slice(unsafe { bytes(&header.value) });
+            Ok(())
+        })
+    }
+
+    fn set_request_header(
+        &self,
+        request: Request,
+        name: &[u8],
+        value: &[u8],
+        replace: bool,
+    ) -> Result<()> {
+        self.put_request_header(request, name, Some(value), replace)
+    }
+
+    fn remove_request_header(&self, request: Request, name: &[u8]) -> Result<()> {
+        self.put_request_header(request, name, None, true)
+    }
+
+    fn set_method(&self, request: Request, method: &[u8]) -> Result<()> {
+        let bit = method_bit(method).ok_or(Status::BadArgument)?;
+        // SAFETY: the request is live.
+        check(unsafe { (self.symbols.req_set_method)(pointer(request), bit) })
+    }
+
+    fn response_header(&self, request: Request, name: &[u8], value: &mut Vec<u8>) -> Result<()> {
+        let mut first = LuaStr::EMPTY;
+        let mut message: *mut c_char = ptr::null_mut();
+        let count = self.with_name_room(name.len(), |room| {
+            // SAFETY: the request is live; there is room for the name and for
+            // one value.
+            unsafe {
+                (self.symbols.get_resp_header)(
+                    pointer(request),
+                    name.as_ptr(),
+                    name.len(),
+                    room,
+                    &mut first,
+                    1,
+                    &mut message,
+                )
+            }
+        });
+        match count {
+            // SAFETY: nginx has just given it, from the request's memory.
+            1.. => value.extend_from_slice(unsafe { bytes(&first) }),
+            0 => return Err(Status::NotFound),
+            _ => return Err(Status::BadArgument),
+        }
+        Ok(())
+    }
+
+    fn set_response_header(
+        &self,
+        request: Request,
+        name: &[u8],
+        value: &[u8],
+        replace: bool,
+    ) -> Result<()> {
+        self.put_response_header(request, name, Some(value), replace)
+    }
+
+    fn remove_response_header(&self, request: Request, name: &[u8]) -> Result<()> {
+        self.put_response_header(request, name, None, true)
+    }
+
+    fn response_status(&self, request: Request) -> u32 {
+        // SAFETY: the request is live.
+        let status = unsafe { (self.symbols.get_resp_status)(pointer(request)) };
+        status.try_into().unwrap_or(0)
+    }
+
+    fn set_response_status(&self, request: Request, status: u32) -> Result<()> {
+        // lua-nginx-module checks the range only from 0.10.28 on.
+        if !(100..=999).contains(&status) {
+            return Err(Status::BadArgument);
+        }
+        // SAFETY: the request is live.
+        check(unsafe { (self.symbols.set_resp_status)(pointer(request), status as c_int) })
+    }
+
+    fn is_head(&self, request: Request) -> bool {
+        // SAFETY: the request is live.
+        unsafe { (self.symbols.req_get_method)(pointer(request)) == HEAD }
+    }
+
+    fn response_chunk_size(&self, request: Request) -> Result<(usize, bool)> {
+        let (_, size) = self.chunk(request)?;
+        // SAFETY: the request is live.
+        let last = unsafe { (self.symbols.get_body_filter_param_eof)(pointer(request)) };
+        Ok((size, last == 1))
+    }
+
+    fn response_chunk(&self, request: Request, visit: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let (whole, size) = self.chunk(request)?;
+        if let Some(data) = whole {
+            // SAFETY: nginx keeps the chunk while the body filter runs.
+            visit(unsafe { slice(data, size) });
+            return Ok(());
+        }
+        let mut pieces = vec![0; size];
+        // SAFETY: the request is live; there is room for the whole chunk.
+        check(unsafe {
+            (self.symbols.copy_body_filter_param_body)(pointer(request), pieces.as_mut_ptr())
+        })?;
+        visit(&pieces);
+        Ok(())
+    }
+
+    fn variable(&self, request: Request, name: &[u8], value: &mut Vec<u8>) -> Result<()> {
+        // `$1` and its like are captures of the last match, which
+        // lua-nginx-module asks for by number and without a name.
+        let capture = capture_number(name);
+        let (name, len) = match capture {
+            Some(_) => (ptr::null(), 0),
+            None => (name.as_ptr(), name.len()),
+        };
+        let mut found = (ptr::null_mut(), 0);
+        let mut message: *mut c_char = ptr::null_mut();
+        let code = self.with_name_room(len, |room| {
+            // SAFETY: the request is live; there is room for the name; the
+            // outputs outlive the call.
+            unsafe {
+                (self.symbols.var_get)(
+                    pointer(request),
+                    name,
+                    len,
+                    room,
+                    capture.unwrap_or(0),
+                    &mut found.0,
+                    &mut found.1,
+                    &mut message,
+                )
+            }
+        });
+        match code {
+            // SAFETY: nginx has just given it, and it is not changed before it
+            // is copied.
+            OK => value.extend_from_slice(unsafe { slice(found.0, found.1) }),
+            DECLINED => return Err(Status::NotFound),
+            _ => return Err(Status::BadArgument),
+        }
+        Ok(())
+    }
+
+    fn set_variable(&self, request: Request, name: &[u8], value: &[u8]) -> Result<()> {
+        check_variable(name, value)?;
+        let mut message = [0u8; ERROR_ROOM];
+        let mut message_len = message.len();
+        let code = self.with_name_room(name.len(), |room| {
+            // SAFETY: the request is live; there is room for the name and the
+            // message; nginx copies the value.
+            unsafe {
+                (self.symbols.var_set)(
+                    pointer(request),
+                    name.as_ptr(),
+                    name.len(),
+                    room,
+                    value.as_ptr(),
+                    value.len(),
+                    message.as_mut_ptr(),
+                    &mut message_len,
+                )
+            }
+        });
+        if code == OK {
+            return Ok(());
+        }
+        // nginx tells "unknown" and "not changeable" apart only in words.
+        self.variable(request, name, &mut Vec::new())?;
+        Err(Status::BadArgument)
+    }
+}
+
+/// What nginx calls when a watched request ends, once, with the flag that
+/// [`NginxHost::watch_end`] gave away.
+extern "C" fn request_ended(ended: *mut c_void) {
+    // Nothing here panics; the wall is the law for what nginx calls.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: it comes from Rc::into_raw in watch_end, on this thread, and
+        // nginx calls a handler once.
+        let ended = unsafe { Rc::from_raw(ended.cast::<Cell<bool>>()) };
+        ended.set(true);
+    }));
+}
+
+fn pointer(request: Request) -> *mut NgxRequest {
+    ptr::with_exposed_provenance_mut(request.0.get())
+}
+
+fn check(code: c_int) -> Result<()> {
+    match code {
+        OK => Ok(()),
+        _ => Err(Status::BadArgument),
+    }
+}
+
+fn capture_number(name: &[u8]) -> Option<c_int> {
+    let digits = std::str::from_utf8(name).ok()?;
+    // parse() alone would take a sign.
+    let all_digits = name.iter().all(u8::is_ascii_digit);
+    all_digits.then(|| digits.parse().ok()).flatten()
+}
+
+/// # Safety
+/// The string is one of nginx's and stays for `'a`.
+unsafe fn bytes<'a>(string: &LuaStr) -> &'a [u8] {
+    let len = usize::try_from(string.len).unwrap_or(0);
+    // SAFETY: the caller's promise.
+    unsafe { slice(string.data, len) }
+}
+
+/// # Safety
+/// `data` is null, or `len` bytes of nginx's that stay for `'a`.
+unsafe fn slice<'a>(data: *const u8, len: usize) -> &'a [u8] {
+    if data.is_null() || len == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(data, len) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Everything else needs an nginx: it is tested in t/.
+
+    #[test]
+    fn a_capture_is_named_by_digits_alone() {
+        assert_eq!(capture_number(b"12"), Some(12));
+        for name in [&b""[..], b"+1", b"1a", b"99999999999", b"\xff"] {
+            assert_eq!(capture_number(name), None);
+        }
+    }
+
+    #[test]
+    fn a_request_that_ends_sets_the_flag_and_drops_its_share() {
+        let ended = Rc::new(Cell::new(false));
+        request_ended(Rc::into_raw(ended.clone()).cast_mut().cast());
+        assert!(ended.get());
+        assert_eq!(Rc::strong_count(&ended), 1);
+    }
+}

@@ -1,0 +1,143 @@
+//! Host functions: buffers.
+
+use super::Call;
+use crate::abi::Status;
+use crate::abi::types::BufferType;
+use crate::context::{Stage, State};
+
+/// Appends up to `max_size` bytes from `start` on; fewer where the buffer
+/// ends, none behind its end.
+///
+/// Errors: [`Status::NotFound`] when there is no such buffer now.
+pub fn get_buffer_bytes(
+    call: &mut Call,
+    buffer: BufferType,
+    start: u32,
+    max_size: u32,
+) -> Result<(), Status> {
+    let Call { state, out } = call;
+    read(state, buffer, &mut |bytes| {
+        let start = (start as usize).min(bytes.len());
+        let end = start.saturating_add(max_size as usize).min(bytes.len());
+        out.extend_from_slice(&bytes[start..end]);
+    })
+}
+
+/// The size of a buffer. Flags are always 0, as on Envoy.
+pub fn get_buffer_status(call: &mut Call, buffer: BufferType) -> Result<(u32, u32), Status> {
+    let mut size = 0;
+    read(call.state, buffer, &mut |bytes| size = bytes.len() as u32)?;
+    Ok((size, 0))
+}
+
+/// ABI 0.1.0: the plugin's configuration while it is configured, the VM's
+/// before.
+pub fn get_configuration(call: &mut Call) -> Result<(), Status> {
+    get_buffer_bytes(call, BufferType::PluginConfiguration, 0, u32::MAX)
+}
+
+fn read(state: &mut State, buffer: BufferType, visit: &mut dyn FnMut(&[u8])) -> Result<(), Status> {
+    match buffer {
+        BufferType::HttpRequestBody => {
+            let http = state.http().ok_or(Status::NotFound)?;
+            visit(http.request_body.as_deref().ok_or(Status::NotFound)?);
+        }
+        BufferType::HttpResponseBody => return read_response_body(state, visit),
+        BufferType::HttpCallResponseBody => {
+            visit(
+                &state
+                    .callout_response
+                    .as_ref()
+                    .ok_or(Status::NotFound)?
+                    .body,
+            );
+        }
+        BufferType::VmConfiguration => visit(&state.plugin.vm_configuration),
+        BufferType::PluginConfiguration => {
+            let root = state.contexts.roots.get(&state.root_id());
+            visit(&root.ok_or(Status::NotFound)?.configuration);
+        }
+        BufferType::DownstreamData
+        | BufferType::UpstreamData
+        | BufferType::GrpcCallMessage
+        | BufferType::CallData => return Err(Status::NotFound),
+    }
+    Ok(())
+}
+
+fn read_response_body(state: &mut State, visit: &mut dyn FnMut(&[u8])) -> Result<(), Status> {
+    let host = state.host.clone();
+    let http = state.http().ok_or(Status::NotFound)?;
+    if http.stage != Stage::ResponseBody {
+        return Err(Status::NotFound);
+    }
+    if http.chunk_at_host {
+        let request = http.live_request().ok_or(Status::NotFound)?;
+        return host.response_chunk(request, visit);
+    }
+    visit(&http.response_body);
+    Ok(())
+}
+
+/// Puts `bytes` in the place of the `size` bytes at `start`: (0, 0) prepends,
+/// a start behind the end appends.
+///
+/// Errors: [`Status::NotFound`] when there is no such buffer now,
+/// [`Status::BadArgument`] when it is not to be written.
+pub fn set_buffer_bytes(
+    call: &mut Call,
+    buffer: BufferType,
+    start: u32,
+    size: u32,
+    bytes: &[u8],
+) -> Result<(), Status> {
+    match buffer {
+        BufferType::HttpRequestBody => {
+            let http = call.http().ok_or(Status::NotFound)?;
+            let body = http.request_body.as_mut().ok_or(Status::NotFound)?;
+            splice(body, start, size, bytes);
+            http.request_body_changed = true;
+        }
+        BufferType::HttpResponseBody => {
+            call.state.take_response_chunk()?;
+            let http = call.http().ok_or(Status::NotFound)?;
+            if http.stage != Stage::ResponseBody {
+                return Err(Status::NotFound);
+            }
+            splice(&mut http.response_body, start, size, bytes);
+            http.response_body_changed = true;
+        }
+        _ => return Err(Status::BadArgument),
+    }
+    Ok(())
+}
+
+fn splice(buffer: &mut Vec<u8>, start: u32, size: u32, bytes: &[u8]) {
+    let start = (start as usize).min(buffer.len());
+    let end = start.saturating_add(size as usize).min(buffer.len());
+    buffer.splice(start..end, bytes.iter().copied());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::splice;
+
+    #[track_caller]
+    fn check(start: u32, size: u32, bytes: &str, expected: &str) {
+        let mut buffer = b"abcdef".to_vec();
+        splice(&mut buffer, start, size, bytes.as_bytes());
+        assert_eq!(buffer, expected.as_bytes());
+    }
+
+    #[test]
+    fn a_splice_replaces_exactly_what_it_names() {
+        check(0, 0, "X", "Xabcdef");
+        check(0, u32::MAX, "X", "X");
+        check(0, i32::MAX as u32, "", "");
+        check(i32::MAX as u32, 0, "X", "abcdefX");
+        check(2, 2, "XYZ", "abXYZef");
+        check(6, 0, "X", "abcdefX");
+        check(3, 0, "", "abcdef");
+        check(4, 100, "X", "abcdX");
+    }
+}

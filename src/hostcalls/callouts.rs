@@ -1,0 +1,69 @@
+//! Host functions: HTTP callouts.
+
+use super::Call;
+use crate::abi::types::LogLevel;
+use crate::abi::{Status, pairs};
+use crate::callout::{Request, Target};
+use crate::context::{Callout, Origin};
+
+/// Where nothing else is said, a callout may take this long (milliseconds).
+const DEFAULT_TIMEOUT_MS: u32 = 60_000;
+
+/// Leaves a callout for Lua. The answer is the root context's, as on Envoy.
+///
+/// Errors: [`Status::BadArgument`] for a malformed map, a missing pseudo
+/// header, an upstream that is neither configured nor an address, a negative
+/// timeout.
+pub fn http_call(
+    call: &mut Call,
+    upstream: &[u8],
+    headers: &[u8],
+    body: &[u8],
+    trailers: &[u8],
+    timeout: u32,
+) -> Result<u32, Status> {
+    let timeout_ms = match i32::try_from(timeout) {
+        Ok(0) => DEFAULT_TIMEOUT_MS,
+        Ok(_) => timeout,
+        Err(_) => return Err(Status::BadArgument),
+    };
+    let headers = pairs::decode(headers)?;
+    let trailers = pairs::decode(trailers)?;
+    let request = Request::from_pairs(&headers, body, &trailers)?;
+
+    let plugin = call.plugin.clone();
+    let address = plugin
+        .upstreams
+        .iter()
+        .find(|(name, _)| name == upstream)
+        .map_or(upstream, |(_, address)| address);
+    let target = match Target::parse(address, request.scheme) {
+        Ok(target) => target,
+        Err(error) => {
+            let upstream = upstream.escape_ascii();
+            let line = format!("a callout to \"{upstream}\": {error}");
+            call.state.log(LogLevel::Error, line.as_bytes());
+            return Err(Status::BadArgument);
+        }
+    };
+
+    let root = call.root_id();
+    let http = call.http().map_or(0, |http| http.id);
+    Ok(call.state.add_callout(Callout {
+        origin: Origin { root, http },
+        request,
+        target,
+        timeout_ms,
+    }))
+}
+
+/// The status of the last answer: of a failed callout 11, of an answered one
+/// 0, each without a message.
+pub fn get_status(call: &mut Call) -> Result<u32, Status> {
+    let failed = call.state.callout_failed();
+    Ok(if failed {
+        Status::BrokenConnection as u32
+    } else {
+        0
+    })
+}

@@ -1,0 +1,339 @@
+//! Host functions: header maps.
+
+use super::Call;
+use super::pseudo;
+use crate::abi::Status;
+use crate::abi::pairs;
+use crate::abi::types::{LogLevel, MapType};
+use crate::abi::version::AbiVersion;
+use crate::context::State;
+use crate::context::request::{Header, RequestState};
+
+/// The map that a guest names, after what old SDKs mean by their numbers.
+enum Map {
+    Request,
+    Response,
+    Callout,
+    CalloutTrailers,
+    /// Trailers and gRPC metadata: nothing to read, nothing to write.
+    Absent,
+}
+
+fn resolve(state: &State, map: MapType) -> Map {
+    match map {
+        MapType::HttpRequestHeaders => Map::Request,
+        MapType::HttpResponseHeaders => Map::Response,
+        MapType::HttpCallResponseHeaders => Map::Callout,
+        MapType::LegacyHttpCallResponseTrailers => Map::CalloutTrailers,
+        MapType::HttpCallResponseTrailers => {
+            // The oldest Rust SDK says 7 and means the headers. Where there
+            // are no trailers, nobody else asks for them.
+            let no_trailers = state
+                .callout_response
+                .as_ref()
+                .is_some_and(|response| response.trailers.is_empty());
+            if state.plugin.abi == AbiVersion::V0_1_0 && no_trailers {
+                Map::Callout
+            } else {
+                Map::CalloutTrailers
+            }
+        }
+        _ => Map::Absent,
+    }
+}
+
+// -- reading ---------------------------------------------------------------
+
+pub fn get_header_map_pairs(call: &mut Call, map: MapType) -> Result<(), Status> {
+    collect(call, map)?;
+    let Call { state, out } = call;
+    // An empty map is no bytes at all, as on Envoy.
+    if state.encoder.count() > 0 {
+        state.encoder.write(out);
+    }
+    Ok(())
+}
+
+pub fn get_header_map_size(call: &mut Call, map: MapType) -> Result<u32, Status> {
+    collect(call, map)?;
+    Ok(call.encoder.size() as u32)
+}
+
+/// Fills the encoder with all pairs of a map.
+fn collect(call: &mut Call, map: MapType) -> Result<(), Status> {
+    let mut encoder = std::mem::take(&mut call.state.encoder);
+    encoder.clear();
+    let result = match resolve(call, map) {
+        Map::Request => collect_request(call, &mut encoder),
+        Map::Response => collect_response(call, &mut encoder),
+        Map::Callout => {
+            push_all(
+                &mut encoder,
+                call.callout_response.as_ref().map(|r| &r.headers),
+            );
+            Ok(())
+        }
+        Map::CalloutTrailers => {
+            push_all(
+                &mut encoder,
+                call.callout_response.as_ref().map(|r| &r.trailers),
+            );
+            Ok(())
+        }
+        Map::Absent => Ok(()),
+    };
+    call.state.encoder = encoder;
+    result
+}
+
+fn push_all(encoder: &mut pairs::Encoder, headers: Option<&Vec<Header>>) {
+    for (key, value) in headers.into_iter().flatten() {
+        encoder.push(key, value);
+    }
+}
+
+fn collect_request(call: &mut Call, encoder: &mut pairs::Encoder) -> Result<(), Status> {
+    let request = call.request()?;
+    let mut value = Vec::new();
+    for key in pseudo::REQUEST {
+        value.clear();
+        if pseudo::get_request(call, &request, key, &mut value).is_ok() {
+            encoder.push(key, &value);
+        }
+    }
+    call.host
+        .request_headers(request.request, &mut |key, value| {
+            // It is `:authority` here.
+            if key != b"host" {
+                encoder.push(key, value);
+            }
+        })
+}
+
+/// Before the header filter there are no response headers to list.
+fn collect_response(call: &mut Call, encoder: &mut pairs::Encoder) -> Result<(), Status> {
+    let request = call.request()?;
+    let headers = request.response_headers.borrow();
+    if headers.is_none() {
+        return Ok(());
+    }
+    let mut status = Vec::new();
+    if pseudo::get_status(call, &request, &mut status).is_ok() {
+        encoder.push(pseudo::STATUS, &status);
+    }
+    push_all(encoder, headers.as_ref());
+    Ok(())
+}
+
+pub fn get_header_map_value(call: &mut Call, map: MapType, key: &[u8]) -> Result<(), Status> {
+    let found = match resolve(call, map) {
+        Map::Request => get_request_header(call, key),
+        Map::Response => get_response_header(call, key),
+        Map::Callout => first(call, key, |response| &response.headers),
+        Map::CalloutTrailers => first(call, key, |response| &response.trailers),
+        Map::Absent => Err(Status::NotFound),
+    };
+    match found {
+        // SDKs of ABI 0.1.0 know only OK, and null for what is not there.
+        Err(Status::NotFound) if call.plugin.abi == AbiVersion::V0_1_0 => Ok(()),
+        found => found,
+    }
+}
+
+fn get_request_header(call: &mut Call, key: &[u8]) -> Result<(), Status> {
+    let request = call.request().map_err(|_| Status::NotFound)?;
+    let Call { state, out } = call;
+    if pseudo::is_pseudo(key) {
+        pseudo::get_request(state, &request, key, out)
+    } else {
+        state.host.request_header(request.request, key, out)
+    }
+}
+
+fn get_response_header(call: &mut Call, key: &[u8]) -> Result<(), Status> {
+    let request = call.request().map_err(|_| Status::NotFound)?;
+    let Call { state, out } = call;
+    if key.eq_ignore_ascii_case(pseudo::STATUS) {
+        pseudo::get_status(state, &request, out)
+    } else {
+        state.host.response_header(request.request, key, out)
+    }
+}
+
+fn first(
+    call: &mut Call,
+    key: &[u8],
+    of: impl Fn(&crate::callout::Response) -> &Vec<Header>,
+) -> Result<(), Status> {
+    let Call { state, out } = call;
+    let response = state.callout_response.as_ref().ok_or(Status::NotFound)?;
+    let (_, value) = of(response)
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(key))
+        .ok_or(Status::NotFound)?;
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+// -- writing ---------------------------------------------------------------
+
+pub fn add_header_map_value(
+    call: &mut Call,
+    map: MapType,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), Status> {
+    write(call, map, key, Change::Add(value))
+}
+
+pub fn replace_header_map_value(
+    call: &mut Call,
+    map: MapType,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), Status> {
+    write(call, map, key, Change::Replace(value))
+}
+
+pub fn remove_header_map_value(call: &mut Call, map: MapType, key: &[u8]) -> Result<(), Status> {
+    write(call, map, key, Change::Remove)
+}
+
+#[derive(Clone, Copy)]
+enum Change<'a> {
+    Add(&'a [u8]),
+    Replace(&'a [u8]),
+    Remove,
+}
+
+fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<(), Status> {
+    let response = match resolve(call, map) {
+        Map::Request => false,
+        Map::Response => true,
+        _ => return Err(Status::BadArgument),
+    };
+    let request = call.request()?;
+    if !is_legal(key, change) {
+        let line = format!(
+            "the header \"{}\" is refused: neither its name nor its value may have CR, LF or NUL",
+            key.escape_ascii()
+        );
+        call.state.log(LogLevel::Warn, line.as_bytes());
+        return Ok(());
+    }
+    if pseudo::is_pseudo(key) {
+        return write_pseudo(call, &request, response, key, change);
+    }
+    if response {
+        write_response(call, &request, key, change)
+    } else {
+        write_request(call, &request, key, change)
+    }
+}
+
+/// nginx would write them into the message: header injection.
+fn is_legal(key: &[u8], change: Change) -> bool {
+    let clean = |text: &[u8]| !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+    let value = match change {
+        Change::Add(value) | Change::Replace(value) => value,
+        Change::Remove => &[],
+    };
+    !key.is_empty() && clean(key) && clean(value)
+}
+
+fn write_pseudo(
+    call: &mut Call,
+    request: &RequestState,
+    response: bool,
+    key: &[u8],
+    change: Change,
+) -> Result<(), Status> {
+    match change {
+        Change::Remove => {
+            pseudo::refuse(call, key, b"", "a pseudo header cannot be removed");
+            Ok(())
+        }
+        Change::Add(value) | Change::Replace(value) if response => {
+            if key.eq_ignore_ascii_case(pseudo::STATUS) {
+                pseudo::set_status(call, request, value)
+            } else {
+                pseudo::refuse(call, key, value, "it is no header of a response");
+                Ok(())
+            }
+        }
+        Change::Add(value) | Change::Replace(value) => {
+            pseudo::set_request(call, request, key, value)
+        }
+    }
+}
+
+fn write_request(
+    call: &mut Call,
+    request: &RequestState,
+    key: &[u8],
+    change: Change,
+) -> Result<(), Status> {
+    let host = &call.host;
+    match change {
+        Change::Add(value) => host.set_request_header(request.request, key, value, false),
+        Change::Replace(value) => host.set_request_header(request.request, key, value, true),
+        Change::Remove => host.remove_request_header(request.request, key),
+    }
+}
+
+fn write_response(
+    call: &mut Call,
+    request: &RequestState,
+    key: &[u8],
+    change: Change,
+) -> Result<(), Status> {
+    let host = &call.host;
+    match change {
+        Change::Add(value) => host.set_response_header(request.request, key, value, false)?,
+        Change::Replace(value) => host.set_response_header(request.request, key, value, true)?,
+        Change::Remove => host.remove_response_header(request.request, key)?,
+    }
+    // The list that Lua handed over follows.
+    if let Some(headers) = &mut *request.response_headers.borrow_mut() {
+        if !matches!(change, Change::Add(_)) {
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case(key));
+        }
+        if let Change::Add(value) | Change::Replace(value) = change {
+            headers.push((key.to_ascii_lowercase(), value.to_vec()));
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a whole map: what is not in `pairs` goes.
+pub fn set_header_map_pairs(call: &mut Call, map: MapType, pairs: &[u8]) -> Result<(), Status> {
+    let pairs = pairs::decode(pairs)?;
+    let request = call.request()?;
+    let mut old: Vec<Vec<u8>> = Vec::new();
+    match resolve(call, map) {
+        Map::Request => call.host.request_headers(request.request, &mut |key, _| {
+            if key != b"host" {
+                old.push(key.to_vec());
+            }
+        })?,
+        Map::Response => {
+            let headers = request.response_headers.borrow();
+            old.extend(headers.iter().flatten().map(|(key, _)| key.clone()));
+        }
+        _ => return Err(Status::BadArgument),
+    }
+    for key in old {
+        write(call, map, &key, Change::Remove)?;
+    }
+    let mut seen: Vec<&[u8]> = Vec::new();
+    for (key, value) in pairs {
+        let change = if seen.contains(&key) {
+            Change::Add(value)
+        } else {
+            Change::Replace(value)
+        };
+        seen.push(key);
+        write(call, map, key, change)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,282 @@
+//! Host functions: properties.
+
+use super::Call;
+use super::clocks::wall_clock_nanoseconds;
+use super::pseudo;
+use crate::abi::Status;
+use crate::abi::property::segments;
+use crate::abi::types::LogLevel;
+use crate::context::State;
+use crate::context::request::RequestState;
+
+/// Where an attribute of Envoy's comes from on this host.
+#[derive(Clone, Copy)]
+enum Source {
+    /// A variable, as text.
+    Text(&'static [u8]),
+    /// A variable that is a decimal number.
+    Integer(&'static [u8]),
+    /// A variable in seconds with three decimals, to nanoseconds.
+    Seconds(&'static [u8]),
+    /// True when the variable has this value.
+    Is(&'static [u8], &'static [u8]),
+    /// Two variables, as `address:port`.
+    Address(&'static [u8], &'static [u8]),
+    /// A pseudo header of the request.
+    Pseudo(&'static [u8]),
+    UrlPath,
+    /// When the request began.
+    RequestTime,
+    RequestId,
+    ResponseCode,
+    CodeDetails,
+}
+
+/// Envoy's attributes that nginx has, by their path.
+const ATTRIBUTES: &[(&[&[u8]], Source)] = {
+    use Source::*;
+    &[
+        (&[b"request", b"path"], Pseudo(b":path")),
+        (&[b"request", b"url_path"], UrlPath),
+        (&[b"request", b"host"], Pseudo(b":authority")),
+        (&[b"request", b"scheme"], Pseudo(b":scheme")),
+        (&[b"request", b"method"], Pseudo(b":method")),
+        (&[b"request", b"referer"], Text(b"http_referer")),
+        (&[b"request", b"useragent"], Text(b"http_user_agent")),
+        (&[b"request", b"time"], RequestTime),
+        (&[b"request", b"id"], RequestId),
+        (&[b"request", b"protocol"], Text(b"server_protocol")),
+        (&[b"request", b"query"], Text(b"args")),
+        (&[b"request", b"duration"], Seconds(b"request_time")),
+        (&[b"request", b"size"], Integer(b"content_length")),
+        (&[b"request", b"total_size"], Integer(b"request_length")),
+        (&[b"response", b"code"], ResponseCode),
+        (&[b"response", b"code_details"], CodeDetails),
+        (&[b"response", b"size"], Integer(b"body_bytes_sent")),
+        (&[b"response", b"total_size"], Integer(b"bytes_sent")),
+        (
+            &[b"response", b"backend_latency"],
+            Seconds(b"upstream_response_time"),
+        ),
+        (
+            &[b"source", b"address"],
+            Address(b"remote_addr", b"remote_port"),
+        ),
+        (&[b"source", b"port"], Integer(b"remote_port")),
+        (
+            &[b"destination", b"address"],
+            Address(b"server_addr", b"server_port"),
+        ),
+        (&[b"destination", b"port"], Integer(b"server_port")),
+        (&[b"connection", b"id"], Integer(b"connection")),
+        (
+            &[b"connection", b"mtls"],
+            Is(b"ssl_client_verify", b"SUCCESS"),
+        ),
+        (
+            &[b"connection", b"requested_server_name"],
+            Text(b"ssl_server_name"),
+        ),
+        (&[b"connection", b"tls_version"], Text(b"ssl_protocol")),
+        (
+            &[b"connection", b"subject_peer_certificate"],
+            Text(b"ssl_client_s_dn"),
+        ),
+        (&[b"upstream", b"address"], Text(b"upstream_addr")),
+        (&[b"connection_id"], Integer(b"connection")),
+    ]
+};
+
+/// Appends the value of a property: Envoy's attributes in Envoy's encodings,
+/// headers, `ngx.*` and bare names as nginx variables, what a plugin set.
+///
+/// Errors: [`Status::NotFound`].
+pub fn get_property(call: &mut Call, path: &[u8]) -> Result<(), Status> {
+    let path: Vec<&[u8]> = segments(path).collect();
+    let Call { state, out } = call;
+
+    match path.as_slice() {
+        [b"plugin_name"] => {
+            out.extend_from_slice(&state.plugin.name);
+            return Ok(());
+        }
+        // C++ and AssemblyScript plugins look their factory up by it, and
+        // abort when it is not found.
+        [b"plugin_root_id"] => {
+            out.extend_from_slice(&state.plugin.root_id);
+            return Ok(());
+        }
+        [b"plugin_vm_id"] => return Ok(()),
+        _ => {}
+    }
+
+    let request = state.request().map_err(|_| Status::NotFound)?;
+    if let Some(value) = request.properties.borrow().get(&join(&path)) {
+        out.extend_from_slice(value);
+        return Ok(());
+    }
+    match path.as_slice() {
+        [b"request", b"headers", name @ ..] => header(state, &request, name, false, out),
+        [b"response", b"headers", name @ ..] => header(state, &request, name, true, out),
+        [b"ngx", name @ ..] if !name.is_empty() => {
+            state.host.variable(request.request, &name.join(&b'.'), out)
+        }
+        [name] => attribute(state, &request, &path, out)
+            .or_else(|_| state.host.variable(request.request, name, out)),
+        _ => attribute(state, &request, &path, out),
+    }
+}
+
+fn join(path: &[&[u8]]) -> Vec<u8> {
+    path.join(&0)
+}
+
+fn header(
+    state: &State,
+    request: &RequestState,
+    name: &[&[u8]],
+    response: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), Status> {
+    let [name] = name else {
+        return Err(Status::NotFound);
+    };
+    match (pseudo::is_pseudo(name), response) {
+        (true, false) => pseudo::get_request(state, request, name, out),
+        (true, true) if *name == pseudo::STATUS => pseudo::get_status(state, request, out),
+        (true, true) => Err(Status::NotFound),
+        (false, false) => state.host.request_header(request.request, name, out),
+        (false, true) => state.host.response_header(request.request, name, out),
+    }
+}
+
+fn attribute(
+    state: &State,
+    request: &RequestState,
+    path: &[&[u8]],
+    out: &mut Vec<u8>,
+) -> Result<(), Status> {
+    let (_, source) = ATTRIBUTES
+        .iter()
+        .find(|(known, _)| *known == path)
+        .ok_or(Status::NotFound)?;
+    let variable = |name: &[u8]| {
+        let mut value = Vec::new();
+        state
+            .host
+            .variable(request.request, name, &mut value)
+            .map(|()| value)
+    };
+    let encoding = state.plugin.encoding;
+
+    match *source {
+        Source::Text(name) => state.host.variable(request.request, name, out)?,
+        Source::Integer(name) => encoding.integer(number(&variable(name)?)?, out),
+        Source::Seconds(name) => encoding.integer(nanoseconds(&variable(name)?)?, out),
+        Source::Is(name, expected) => {
+            encoding.boolean(variable(name).is_ok_and(|value| value == expected), out);
+        }
+        Source::Address(address, port) => {
+            state.host.variable(request.request, address, out)?;
+            // A unix socket has none.
+            if let Ok(port) = variable(port)
+                && !port.is_empty()
+            {
+                out.push(b':');
+                out.extend_from_slice(&port);
+            }
+        }
+        Source::Pseudo(name) => pseudo::get_request(state, request, name, out)?,
+        Source::UrlPath => {
+            let start = out.len();
+            pseudo::get_request(state, request, b":path", out)?;
+            if let Some(query) = out[start..].iter().position(|byte| *byte == b'?') {
+                out.truncate(start + query);
+            }
+        }
+        Source::RequestTime => {
+            let age = nanoseconds(&variable(b"request_time")?)?;
+            encoding.integer(wall_clock_nanoseconds() as i64 - age, out);
+        }
+        Source::RequestId => state
+            .host
+            .request_header(request.request, b"x-request-id", out)
+            .or_else(|_| state.host.variable(request.request, b"request_id", out))?,
+        Source::ResponseCode => match state.host.response_status(request.request) {
+            0 => return Err(Status::NotFound),
+            status => encoding.integer(status.into(), out),
+        },
+        Source::CodeDetails => out.extend_from_slice(&request.code_details.borrow()),
+    }
+    Ok(())
+}
+
+/// A decimal number; nginx writes "" or "-" for none, which is not found.
+fn number(text: &[u8]) -> Result<i64, Status> {
+    str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(Status::NotFound)
+}
+
+/// Seconds with three decimals. Of several upstreams (`0.010, 0.002`) the
+/// last one answered.
+fn nanoseconds(text: &[u8]) -> Result<i64, Status> {
+    let text = str::from_utf8(text).map_err(|_| Status::NotFound)?;
+    let last = text.rsplit([',', ':']).next().unwrap_or_default().trim();
+    let (seconds, fraction) = last.split_once('.').unwrap_or((last, "0"));
+    let whole: i64 = seconds.parse().map_err(|_| Status::NotFound)?;
+    let millis: i64 = format!("{fraction:0<3}")
+        .get(..3)
+        .and_then(|digits| digits.parse().ok())
+        .ok_or(Status::NotFound)?;
+    Ok(whole * 1_000_000_000 + millis * 1_000_000)
+}
+
+/// Sets an nginx variable (`ngx.*`, or a bare name that is one), or a value
+/// that this and later plugins of the same request can read.
+///
+/// Errors: [`Status::NotFound`] outside a request, as Envoy answers in a root
+/// context; [`Status::BadArgument`] for an attribute, which is read-only.
+pub fn set_property(call: &mut Call, path: &[u8], value: &[u8]) -> Result<(), Status> {
+    let request = call.request().map_err(|_| Status::NotFound)?;
+    let path: Vec<&[u8]> = segments(path).collect();
+    let host = call.host.clone();
+
+    match path.as_slice() {
+        [b"ngx", name @ ..] if !name.is_empty() => {
+            return host.set_variable(request.request, &name.join(&b'.'), value);
+        }
+        [name] if host.set_variable(request.request, name, value).is_ok() => return Ok(()),
+        [b"request" | b"response", b"headers", ..] => return Err(Status::BadArgument),
+        [b"plugin_name" | b"plugin_root_id" | b"plugin_vm_id"] => return Err(Status::BadArgument),
+        path if ATTRIBUTES.iter().any(|(known, _)| *known == path) => {
+            let line = format!(
+                "the property {} is read-only",
+                path.join(&b'.').escape_ascii()
+            );
+            call.state.log(LogLevel::Warn, line.as_bytes());
+            return Err(Status::BadArgument);
+        }
+        _ => {}
+    }
+    request
+        .properties
+        .borrow_mut()
+        .insert(join(&path), value.to_vec());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_become_nanoseconds() {
+        assert_eq!(nanoseconds(b"1.005"), Ok(1_005_000_000));
+        assert_eq!(nanoseconds(b"0.010, 0.002"), Ok(2_000_000));
+        assert_eq!(nanoseconds(b"3"), Ok(3_000_000_000));
+        assert_eq!(nanoseconds(b"-"), Err(Status::NotFound));
+        assert_eq!(nanoseconds(b""), Err(Status::NotFound));
+    }
+}

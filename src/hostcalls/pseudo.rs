@@ -1,0 +1,218 @@
+//! Pseudo headers: what HTTP/2 has as fields, nginx has in other places.
+
+use super::Call;
+use crate::abi::Status;
+use crate::abi::types::LogLevel;
+use crate::context::request::RequestState;
+use crate::context::{Effect, Stage, State};
+
+/// The pseudo headers of a request, in the order in which they are listed.
+pub const REQUEST: [&[u8]; 4] = [b":authority", b":path", b":method", b":scheme"];
+
+pub const STATUS: &[u8] = b":status";
+
+pub fn is_pseudo(key: &[u8]) -> bool {
+    key.first() == Some(&b':')
+}
+
+/// Appends the value of a request's pseudo header.
+pub fn get_request(
+    state: &State,
+    request: &RequestState,
+    key: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Status> {
+    let host = &state.host;
+    match lower(key).as_slice() {
+        b":method" => host.variable(request.request, b"request_method", out),
+        b":scheme" => host.variable(request.request, b"scheme", out),
+        b":authority" => host
+            .request_header(request.request, b"host", out)
+            .or_else(|_| host.variable(request.request, b"host", out)),
+        b":path" => path(state, request, out),
+        _ => Err(Status::NotFound),
+    }
+}
+
+/// `:path`: what a plugin set, or what the client sent until nginx rewrote it.
+fn path(state: &State, request: &RequestState, out: &mut Vec<u8>) -> Result<(), Status> {
+    if let Some(path) = &*request.path.borrow() {
+        out.extend_from_slice(path);
+        return Ok(());
+    }
+    let mut sent = Vec::new();
+    let mut uri = Vec::new();
+    state
+        .host
+        .variable(request.request, b"request_uri", &mut sent)?;
+    let rewritten = state
+        .host
+        .variable(request.request, b"uri", &mut uri)
+        .is_ok()
+        && is_rewritten(&sent, &uri);
+    if !rewritten {
+        out.extend_from_slice(&sent);
+        return Ok(());
+    }
+    out.extend_from_slice(&uri);
+    let mut args = Vec::new();
+    if state
+        .host
+        .variable(request.request, b"args", &mut args)
+        .is_ok()
+        && !args.is_empty()
+    {
+        out.push(b'?');
+        out.extend_from_slice(&args);
+    }
+    Ok(())
+}
+
+/// True when nginx's current (decoded, normalized) uri is not the one that was
+/// sent. Where nginx normalizes a path, the two differ without a rewrite: then
+/// what was sent stands.
+fn is_rewritten(sent: &[u8], uri: &[u8]) -> bool {
+    let path = sent
+        .split(|byte| matches!(byte, b'?' | b'#'))
+        .next()
+        .unwrap_or_default();
+    let normalized = path.windows(2).any(|pair| pair == b"//" || pair == b"/.");
+    !normalized && path.first() == Some(&b'/') && percent_decoded(path) != uri
+}
+
+/// Decodes `%XX`; anything else stays as it is.
+pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| text.get(at).and_then(|byte| (*byte as char).to_digit(16));
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        match (text[at], digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            (byte, ..) => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    decoded
+}
+
+/// Sets a request's pseudo header. What nginx cannot do is logged and answered
+/// with OK: SDKs panic on anything else.
+pub fn set_request(
+    call: &mut Call,
+    request: &RequestState,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), Status> {
+    match lower(key).as_slice() {
+        b":method" => {
+            if call.host.set_method(request.request, value).is_err() {
+                refuse(call, key, value, "nginx does not know the method");
+            }
+        }
+        b":authority" => {
+            let host = call.host.clone();
+            if host
+                .set_request_header(request.request, b"host", value, true)
+                .is_err()
+            {
+                refuse(call, key, value, "nginx refuses it");
+            }
+        }
+        b":path" => return set_path(call, request, value),
+        _ => refuse(call, key, value, "it is read-only"),
+    }
+    Ok(())
+}
+
+fn set_path(call: &mut Call, request: &RequestState, value: &[u8]) -> Result<(), Status> {
+    let (path, query) = match value.iter().position(|byte| *byte == b'?') {
+        Some(at) => (&value[..at], &value[at + 1..]),
+        None => (value, &value[..0]),
+    };
+    let path = percent_decoded(path);
+    let legal = path.first() == Some(&b'/')
+        && !path
+            .iter()
+            .chain(query)
+            .any(|byte| *byte < b' ' || *byte == 0x7f)
+        && !query.contains(&b' ');
+    if !legal {
+        refuse(call, b":path", value, "it is no path");
+        return Ok(());
+    }
+    if call
+        .http()
+        .is_some_and(|http| http.stage > Stage::RequestBody)
+    {
+        refuse(call, b":path", value, "the request is on its way");
+        return Ok(());
+    }
+    *request.path.borrow_mut() = Some(value.to_vec());
+    let query = query.to_vec();
+    call.state.push_effect(Effect::SetPath { path, query })
+}
+
+/// Appends `:status`.
+pub fn get_status(state: &State, request: &RequestState, out: &mut Vec<u8>) -> Result<(), Status> {
+    match state.host.response_status(request.request) {
+        0 => Err(Status::NotFound),
+        status => {
+            out.extend_from_slice(status.to_string().as_bytes());
+            Ok(())
+        }
+    }
+}
+
+pub fn set_status(call: &mut Call, request: &RequestState, value: &[u8]) -> Result<(), Status> {
+    let status = str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.parse::<u32>().ok())
+        .filter(|status| (100..=599).contains(status));
+    let set = status.map(|status| call.host.set_response_status(request.request, status));
+    match set {
+        Some(Ok(())) => {}
+        Some(Err(_)) => refuse(call, STATUS, value, "the response is on its way"),
+        None => refuse(call, STATUS, value, "it is no status"),
+    }
+    Ok(())
+}
+
+/// Logs why a header stays as it is.
+pub fn refuse(call: &mut Call, key: &[u8], value: &[u8], why: &str) {
+    let line = format!(
+        "cannot set {} to \"{}\": {why}",
+        key.escape_ascii(),
+        value.escape_ascii()
+    );
+    call.state.log(LogLevel::Warn, line.as_bytes());
+}
+
+fn lower(key: &[u8]) -> Vec<u8> {
+    key.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_signs_are_decoded_only_where_two_digits_follow() {
+        assert_eq!(percent_decoded(b"/a%20b%2Fc"), b"/a b/c");
+        assert_eq!(percent_decoded(b"/100%"), b"/100%");
+        assert_eq!(percent_decoded(b"%zz%4"), b"%zz%4");
+    }
+
+    #[test]
+    fn only_a_real_rewrite_counts_as_one() {
+        assert!(!is_rewritten(b"/a?b=c", b"/a"));
+        assert!(!is_rewritten(b"/a%20b", b"/a b"));
+        assert!(!is_rewritten(b"/a//b/../c", b"/a/c"));
+        assert!(!is_rewritten(b"http://host/a", b"/a"));
+        assert!(is_rewritten(b"/a?b=c", b"/other"));
+    }
+}

@@ -1,0 +1,30 @@
+//! Errors for the operator. None of them ever reaches a guest.
+
+use std::fmt;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The file cannot be a plugin; the sentence says why.
+    Load(String),
+    /// A callback trapped, exited or refused.
+    Callback {
+        callback: &'static str,
+        cause: String,
+    },
+    /// The instance that had this context is gone; the sentence says why.
+    Lost(String),
+    /// The API was used where it cannot work.
+    Misuse(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Load(why) => write!(f, "failed to load: {why}"),
+            Error::Callback { callback, cause } => write!(f, "failed to run {callback}: {cause}"),
+            Error::Lost(why) | Error::Misuse(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

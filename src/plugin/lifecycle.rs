@@ -1,0 +1,400 @@
+//! A plugin from its file to its end: loading, instances, root contexts.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::link::{Link, link};
+use crate::abi::limits::DEFAULT_PAUSE_TIMEOUT_MS;
+use crate::abi::property::Encoding;
+use crate::abi::types::LogLevel;
+use crate::abi::version;
+use crate::callbacks::Callbacks;
+use crate::context::state::log_line;
+use crate::context::{Current, Ids, PluginInfo, State};
+use crate::host::Host;
+use crate::hostcalls::wasi;
+use crate::shared::metrics::Metrics;
+use crate::vm::instance::Prepared;
+use crate::vm::{Callback, Instance, Module, Trap, cache};
+
+/// The exports that host functions get guest memory from, the first one first.
+const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
+
+/// What the operator says of a plugin.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `plugin_root_id`.
+    pub root_id: Vec<u8>,
+    /// For `proxy_on_vm_start`.
+    pub vm_configuration: Vec<u8>,
+    pub encoding: Encoding,
+    pub ids: Ids,
+    pub resume_after_callouts: bool,
+    /// Milliseconds after which a paused request is answered with 504.
+    pub pause_timeout_ms: u32,
+    /// Upstream names and the addresses they stand for.
+    pub upstreams: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Run request and response callbacks in subrequests, too.
+    pub subrequests: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            root_id: Vec::new(),
+            vm_configuration: Vec::new(),
+            encoding: Encoding::default(),
+            ids: Ids::default(),
+            resume_after_callouts: false,
+            pause_timeout_ms: DEFAULT_PAUSE_TIMEOUT_MS,
+            upstreams: Vec::new(),
+            subrequests: false,
+        }
+    }
+}
+
+/// Live code with its callbacks.
+pub(super) struct Running {
+    pub instance: Instance<State>,
+    pub callbacks: Callbacks,
+}
+
+/// The contexts are kept whether or not an instance lives: between two
+/// instances they rest here.
+pub(super) enum Life {
+    Running(Box<Running>),
+    /// No instance: not made yet, or lost.
+    Resting(Box<State>),
+    /// For the moment of a change only.
+    Changing,
+}
+
+pub struct Plugin {
+    pub(super) host: Rc<dyn Host>,
+    pub(super) info: Rc<PluginInfo>,
+    pub(super) options: Options,
+    prepared: Prepared<State>,
+    pub(super) life: Life,
+    pub(super) wants: Wants,
+}
+
+/// What a module can use, by its exports and imports: nothing else is
+/// prepared for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wants {
+    pub request_body: bool,
+    pub response_headers: bool,
+    pub response_body: bool,
+    /// Anything from the response headers on, the end of it included.
+    pub response: bool,
+}
+
+impl Plugin {
+    /// Compiles and links a module; no instance is made, nothing runs.
+    ///
+    /// Errors: [`Error::Load`].
+    pub fn load(
+        host: Rc<dyn Host>,
+        name: &[u8],
+        bytes: &[u8],
+        options: Options,
+    ) -> Result<Self, Error> {
+        let module = cache::module(bytes).map_err(Error::Load)?;
+        let abi = version::detect(module.exports()).map_err(|unknown| {
+            Error::Load(match unknown {
+                Some(version) => format!("{version} is unknown: 0.1.0, 0.2.0 and 0.2.1 are known"),
+                None => "no Proxy-Wasm plugin: it exports no proxy_abi_version_*".to_owned(),
+            })
+        })?;
+        if !module.has_memory("memory") {
+            return Err(Error::Load(
+                "it exports no memory named \"memory\"".to_owned(),
+            ));
+        }
+        if !ALLOCATORS.iter().any(|name| module.has_function(name)) {
+            return Err(Error::Load(
+                "it exports no allocator: neither malloc nor proxy_on_memory_allocate".to_owned(),
+            ));
+        }
+        let wants = Wants::of(&module);
+        let Link { prepared, stubs } = link(module.clone()).map_err(Error::Load)?;
+        if !stubs.is_empty() {
+            let line = format!("imports that a stub answers: {}", stubs.join(", "));
+            log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());
+        }
+
+        let edits = imports(&module, &["proxy_set_buffer_bytes", "proxy_set_buffer"]);
+        let info = Rc::new(PluginInfo {
+            name: name.to_vec(),
+            root_id: options.root_id.clone(),
+            abi,
+            vm_configuration: options.vm_configuration.clone(),
+            encoding: options.encoding,
+            upstreams: options.upstreams.clone(),
+            edits_response_body: wants.response_body && edits,
+            resume_after_callouts: options.resume_after_callouts,
+        });
+        let state = State::new(host.clone(), info.clone(), options.ids, Metrics::of(name));
+        Ok(Plugin {
+            host,
+            info,
+            options,
+            prepared,
+            life: Life::Resting(Box::new(state)),
+            wants,
+        })
+    }
+
+    /// The contexts, whoever has them.
+    pub(super) fn state(&mut self) -> &mut State {
+        match &mut self.life {
+            Life::Running(running) => running.instance.state(),
+            Life::Resting(state) => state,
+            Life::Changing => unreachable!("a change is over before anybody looks"),
+        }
+    }
+
+    pub(super) fn log(&self, level: LogLevel, line: &str) {
+        log_line(&*self.host, &self.info.name, None, level, line.as_bytes());
+    }
+
+    /// The living instance, made with all its root contexts if there is none.
+    ///
+    /// Errors: the callback that failed; the next use tries again.
+    pub(super) fn running(&mut self) -> Result<&mut Running, Error> {
+        if let Life::Resting(_) = self.life {
+            self.start()?;
+        }
+        match &mut self.life {
+            Life::Running(running) => Ok(running),
+            _ => Err(Error::Lost("the plugin has no instance".to_owned())),
+        }
+    }
+
+    fn start(&mut self) -> Result<(), Error> {
+        let Life::Resting(mut state) = std::mem::replace(&mut self.life, Life::Changing) else {
+            return Ok(());
+        };
+        state.restricted = true;
+        let mut instance = match Instance::new(&self.prepared, *state) {
+            Ok(instance) => instance,
+            Err((trap, state)) => {
+                self.life = Life::Resting(Box::new(state));
+                return Err(self.report("the start section", trap));
+            }
+        };
+        for name in ALLOCATORS.iter().rev() {
+            instance.set_allocator(name);
+        }
+        let entered = enter(&mut instance);
+        instance.state().restricted = false;
+        let callbacks = Callbacks::find(&mut instance);
+        self.life = Life::Running(Box::new(Running {
+            instance,
+            callbacks,
+        }));
+        if let Err((name, trap)) = entered {
+            return Err(self.lose(name, trap));
+        }
+
+        let mut roots: Vec<u32> = self.state().contexts.roots.keys().copied().collect();
+        roots.sort_unstable();
+        for root in roots {
+            self.start_root(root)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the instance: its contexts stay, and are not called again.
+    pub(super) fn lose(&mut self, callback: &'static str, trap: Trap) -> Error {
+        self.end_instance();
+        self.report(callback, trap)
+    }
+
+    pub(super) fn end_instance(&mut self) {
+        self.life = match std::mem::replace(&mut self.life, Life::Changing) {
+            Life::Running(running) => {
+                let mut state = running.instance.into_state();
+                wasi::flush(&mut state);
+                state.restricted = false;
+                state.current = Current::default();
+                state.callout_response = None;
+                state.lose_contexts();
+                Life::Resting(Box::new(state))
+            }
+            life => life,
+        };
+    }
+
+    fn report(&mut self, callback: &'static str, trap: Trap) -> Error {
+        let line = format!(
+            "{callback} failed, the instance is dropped: {}",
+            trap.message
+        );
+        self.log(LogLevel::Error, &line);
+        let cause = trap.message.lines().next().unwrap_or_default().to_owned();
+        Error::Callback { callback, cause }
+    }
+
+    // -- root contexts -----------------------------------------------------
+
+    /// Makes a root context with this configuration and gives its id. A
+    /// `trial` (in the master process) runs it on an instance that is thrown
+    /// away: workers make their own.
+    ///
+    /// Errors: a callback failed or refused; the root context is gone.
+    pub fn add_root(&mut self, configuration: &[u8], trial: bool) -> Result<u32, Error> {
+        // Before the new root is there: a start would configure it, too.
+        let started = self.running().map(drop);
+        let root = self.state().contexts.add_root(configuration);
+        let configured = started.and_then(|()| self.start_root(root));
+        if trial {
+            self.end_instance();
+        }
+        if configured.is_err() {
+            self.state().contexts.remove_root(root);
+        }
+        configured.map(|()| root)
+    }
+
+    fn start_root(&mut self, root: u32) -> Result<(), Error> {
+        let sizes = (
+            self.info.vm_configuration.len() as u32,
+            self.state().contexts.roots[&root].configuration.len() as u32,
+        );
+        self.call(root, "proxy_on_context_create", |running| {
+            call(running, |c| &c.proxy_on_context_create, (root, 0))
+        })?;
+        for (name, size) in [
+            ("proxy_on_vm_start", sizes.0),
+            ("proxy_on_configure", sizes.1),
+        ] {
+            let accepted = self.call(root, name, |running| match name {
+                "proxy_on_vm_start" => call(running, |c| &c.proxy_on_vm_start, (root, size)),
+                _ => call(running, |c| &c.proxy_on_configure, (root, size)),
+            })?;
+            if accepted == Some(0) {
+                self.end_instance();
+                return Err(Error::Callback {
+                    callback: name,
+                    cause: "the plugin refused its configuration".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a root context: at once, or with the last request that has a
+    /// context under it.
+    pub fn close_root(&mut self, root: u32) {
+        let Some(context) = self.state().contexts.roots.get_mut(&root) else {
+            return;
+        };
+        context.closing = true;
+        if context.children > 0 {
+            return;
+        }
+        if let Life::Running(_) = self.life {
+            // A failure is in the log; the root is gone either way.
+            let _ = self.call(root, "proxy_on_done", |running| {
+                call(running, |c| &c.proxy_on_done, (root,))
+            });
+        }
+        if let Life::Running(_) = self.life {
+            let _ = self.call(root, "proxy_on_delete", |running| {
+                call(running, |c| &c.proxy_on_delete, (root,))
+            });
+        }
+        self.state().contexts.remove_root(root);
+    }
+
+    // -- calling -----------------------------------------------------------
+
+    /// Runs guest callbacks for a context of the living instance.
+    ///
+    /// Errors: the instance is lost.
+    pub(super) fn call<R>(
+        &mut self,
+        context: u32,
+        name: &'static str,
+        run: impl FnOnce(&mut Running) -> Result<R, Trap>,
+    ) -> Result<R, Error> {
+        let Life::Running(running) = &mut self.life else {
+            return Err(Error::Lost("the plugin has no instance".to_owned()));
+        };
+        running.instance.state().current = Current {
+            active: context,
+            effective: context,
+        };
+        let result = run(running);
+        running.instance.state().current = Current::default();
+        result.map_err(|trap| self.lose(name, trap))
+    }
+}
+
+/// Calls a callback that the guest exports; `None` when it has none.
+pub(super) fn call<P, R>(
+    running: &mut Running,
+    callback: impl FnOnce(&Callbacks) -> &Option<Callback<P, R>>,
+    params: P,
+) -> Result<Option<R>, Trap>
+where
+    P: crate::vm::Params,
+    R: crate::vm::Results,
+{
+    match callback(&running.callbacks) {
+        Some(callback) => running.instance.call(callback, params).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Runs the module's entry points: `_initialize` and then `main`, or `_start`.
+fn enter(instance: &mut Instance<State>) -> Result<(), (&'static str, Trap)> {
+    if let Some(initialize) = instance.callback::<(), ()>("_initialize") {
+        run_entry(instance, "_initialize", &initialize, ())?;
+        if let Some(main) = instance.callback::<(u32, u32), u32>("main") {
+            run_entry(instance, "main", &main, (0, 0))?;
+        } else if let Some(main) = instance.callback::<(), u32>("__main_void") {
+            run_entry(instance, "__main_void", &main, ())?;
+        }
+    } else if let Some(start) = instance.callback::<(), ()>("_start") {
+        run_entry(instance, "_start", &start, ())?;
+    }
+    Ok(())
+}
+
+fn run_entry<P, R>(
+    instance: &mut Instance<State>,
+    name: &'static str,
+    entry: &Callback<P, R>,
+    params: P,
+) -> Result<(), (&'static str, Trap)>
+where
+    P: crate::vm::Params,
+    R: crate::vm::Results,
+{
+    match instance.call(entry, params) {
+        // A command ends with an exit when all is well.
+        Err(trap) if trap.exit == Some(0) => Ok(()),
+        Err(trap) => Err((name, trap)),
+        Ok(_) => Ok(()),
+    }
+}
+
+impl Wants {
+    fn of(module: &Module) -> Self {
+        let response_headers = module.has_function("proxy_on_response_headers");
+        let response_body = module.has_function("proxy_on_response_body");
+        Wants {
+            request_body: module.has_function("proxy_on_request_body"),
+            response_headers,
+            response_body,
+            response: response_headers || response_body || module.has_function("proxy_on_log"),
+        }
+    }
+}
+
+fn imports(module: &Arc<Module>, names: &[&str]) -> bool {
+    module.imports().any(|import| names.contains(&import.name))
+}

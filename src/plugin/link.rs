@@ -1,0 +1,67 @@
+//! Gives a module the host functions that it imports.
+
+use std::sync::Arc;
+
+use crate::abi::Status;
+use crate::context::State;
+use crate::hostcalls::{self, Linked, env, wasi};
+use crate::vm::instance::{Prepared, define_constant, linker};
+use crate::vm::{ImportKind, Module};
+
+/// WASI: "function not supported".
+const NOSYS: i32 = 52;
+
+/// The module, ready to be instantiated, and what it asked for in vain.
+pub struct Link {
+    pub prepared: Prepared<State>,
+    /// One line for each import that a stub answers.
+    pub stubs: Vec<String>,
+}
+
+/// Resolves every import. What nobody has becomes a stub that answers
+/// UNIMPLEMENTED: real modules import what they never call.
+///
+/// Errors: an import that is no function, in words.
+pub fn link(module: Arc<Module>) -> Result<Link, String> {
+    let mut linker = linker::<State>()?;
+    let mut stubs = Vec::new();
+
+    for import in module.imports() {
+        let (from, name) = (import.module, import.name);
+        let ImportKind::Function {
+            params,
+            results,
+            ty,
+        } = import.kind
+        else {
+            return Err(format!(
+                "it imports {from}.{name}, which is not a function: a plugin brings its own memory and tables"
+            ));
+        };
+        let is_wasi = wasi::MODULES.contains(&from);
+        let linked = if is_wasi {
+            wasi::link(&mut linker, from, name, &params, &results)?
+        } else {
+            match hostcalls::link(&mut linker, from, name, &params, &results)? {
+                Linked::Unknown => env::link(&mut linker, from, name, &params, &results)?,
+                linked => linked,
+            }
+        };
+        let why = match linked {
+            Linked::Built => continue,
+            Linked::Unimplemented => "is not implemented",
+            Linked::WrongType => "has another signature here",
+            Linked::Unknown => "is unknown",
+        };
+        let answer = if is_wasi {
+            NOSYS
+        } else {
+            Status::Unimplemented.into()
+        };
+        define_constant(&mut linker, from, name, &ty, answer)?;
+        stubs.push(format!("{from}.{name} {why}"));
+    }
+
+    let prepared = Prepared::new(&linker, module)?;
+    Ok(Link { prepared, stubs })
+}

@@ -1,0 +1,13 @@
+//! Plugins: a module, an instance, its contexts and what is done when one of
+//! them fails.
+
+pub mod callout;
+pub mod error;
+pub mod lifecycle;
+pub mod link;
+pub mod registry;
+pub mod run;
+
+pub use error::Error;
+pub use lifecycle::{Options, Plugin};
+pub use run::{Flags, Outcome};

@@ -1,0 +1,51 @@
+//! The plugins of this worker.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use super::lifecycle::Plugin;
+use crate::context::Effect;
+
+pub type Shared = Rc<RefCell<Plugin>>;
+
+thread_local! {
+    static PLUGINS: RefCell<Vec<Weak<RefCell<Plugin>>>> = RefCell::default();
+}
+
+/// Makes a plugin known; it is forgotten when its last owner drops it.
+pub fn register(plugin: Plugin) -> Shared {
+    let plugin = Rc::new(RefCell::new(plugin));
+    PLUGINS.with_borrow_mut(|plugins| {
+        plugins.retain(|plugin| plugin.strong_count() > 0);
+        plugins.push(Rc::downgrade(&plugin));
+    });
+    plugin
+}
+
+fn all() -> Vec<Shared> {
+    PLUGINS.with_borrow(|plugins| plugins.iter().filter_map(Weak::upgrade).collect())
+}
+
+/// Ends the contexts of requests that ended without a log phase. Gives the
+/// number of http contexts that live.
+pub fn sweep() -> u32 {
+    let plugins = all();
+    let swept = plugins
+        .iter()
+        .filter_map(|plugin| plugin.try_borrow_mut().ok());
+    swept.map(|mut plugin| plugin.sweep()).sum()
+}
+
+/// The next piece of work that is no request's own, with its plugin.
+pub fn next_effect() -> Option<(Shared, Effect)> {
+    for plugin in all() {
+        let effect = plugin
+            .try_borrow_mut()
+            .ok()
+            .and_then(|mut plugin| plugin.next_shared_effect());
+        if let Some(effect) = effect {
+            return Some((plugin, effect));
+        }
+    }
+    None
+}

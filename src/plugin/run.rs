@@ -1,0 +1,478 @@
+//! Runs the callbacks of http contexts, in their order, and says what Lua has
+//! to do next.
+
+use super::error::Error;
+use super::lifecycle::{Life, Plugin, Running, call};
+use crate::abi::Status;
+use crate::abi::types::{Action, LogLevel};
+use crate::callbacks::{Callbacks, HeadersCallback};
+use crate::context::request::Header;
+use crate::context::{Effect, HttpContext, LocalResponse, Stage};
+use crate::host::Request;
+use crate::vm::Trap;
+
+/// What Lua has to do after a call; numbers of `src/capi/plugin.rs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// There is work to pull.
+    pub effects: bool,
+    /// The request waits until it is woken.
+    pub paused: bool,
+    /// The request body must be handed over.
+    pub body: bool,
+    /// The response headers must be handed over, and the call repeated.
+    pub response_headers: bool,
+}
+
+pub type Outcome = Result<Flags, Error>;
+
+/// `:authority` stands for the Host header, the other three are extra.
+const PSEUDO_HEADERS: u32 = 3;
+
+impl Plugin {
+    /// `proxy_on_request_headers`, once per request.
+    pub fn request_headers(&mut self, root: u32, request: Request) -> Outcome {
+        let Some(id) = self.enter(root, request, Stage::RequestHeaders)? else {
+            return self.flags(root, request);
+        };
+        let headers = self.host.request_header_count(request) + PSEUDO_HEADERS;
+        let has_body = self.host.request_has_body(request);
+        self.http(id).body_due = has_body;
+
+        let action = self.call(id, "proxy_on_request_headers", |running| {
+            call_headers(
+                running,
+                |c| &c.proxy_on_request_headers,
+                (id, headers, !has_body),
+            )
+        })?;
+        self.pause(id, action);
+        self.flags(root, request)
+    }
+
+    /// `proxy_on_request_body`, with what came since the last call.
+    pub fn request_body(
+        &mut self,
+        root: u32,
+        request: Request,
+        body: &[u8],
+        end_of_stream: bool,
+    ) -> Outcome {
+        let Some(id) = self.enter(root, request, Stage::RequestBody)? else {
+            return self.flags(root, request);
+        };
+        let http = self.http(id);
+        http.body_due = http.body_due && !end_of_stream;
+        let buffer = http.request_body.get_or_insert_default();
+        buffer.extend_from_slice(body);
+        let size = buffer.len() as u32;
+
+        let action = self.call(id, "proxy_on_request_body", |running| {
+            let params = (id, size, end_of_stream.into());
+            call(running, |c| &c.proxy_on_request_body, params)
+        })?;
+        let action = action.map_or(Action::Continue, Action::from);
+        let http = self.http(id);
+        if http.request_body_changed && end_of_stream {
+            http.request_body_changed = false;
+            let body = http.request_body.clone().unwrap_or_default();
+            http.effects.push_back(Effect::SetRequestBody(body));
+        }
+        self.pause(id, action);
+        self.flags(root, request)
+    }
+
+    /// `proxy_on_response_headers`, once per request.
+    pub fn response_headers(&mut self, root: u32, request: Request) -> Outcome {
+        if !self.wants.response && !self.known(root, request) {
+            return Ok(Flags::default());
+        }
+        let Some(id) = self.enter(root, request, Stage::ResponseHeaders)? else {
+            return self.flags(root, request);
+        };
+        let host = self.host.clone();
+        let has_body = host.response_has_body(request);
+        let edits = self.info.edits_response_body;
+        let shared = self.http(id).request.clone();
+        let listed = shared.response_headers.borrow().as_ref().map(Vec::len);
+        if listed.is_none() && self.wants.response_headers {
+            // Lua lists them and comes again.
+            self.http(id).stage = Stage::RequestBody;
+            return Ok(Flags {
+                response_headers: true,
+                ..Flags::default()
+            });
+        }
+        let http = self.http(id);
+        http.response_ended = !has_body;
+        let late = http.take_late_response();
+        if edits && has_body {
+            // Its length will be another: nginx must not promise the old one.
+            let _ = host.remove_response_header(request, b"content-length");
+        }
+        if late {
+            return self.flags(root, request);
+        }
+
+        let headers = listed.unwrap_or_default() as u32 + 1;
+        let action = self.call(id, "proxy_on_response_headers", |running| {
+            call_headers(
+                running,
+                |c| &c.proxy_on_response_headers,
+                (id, headers, !has_body),
+            )
+        })?;
+        let http = self.http(id);
+        let held = action == Action::Pause && !http.answered && !http.continued;
+        http.continued = false;
+        if held {
+            self.log(
+                LogLevel::Warn,
+                "response headers cannot be paused in nginx: the response goes on",
+            );
+        }
+        self.flags(root, request)
+    }
+
+    /// Takes the response headers that only Lua can list, for all plugins of
+    /// this request.
+    pub fn hand_response_headers(
+        &mut self,
+        root: u32,
+        request: Request,
+        headers: Vec<Header>,
+    ) -> Outcome {
+        if let Some(http) = self.state().contexts.find(request, root) {
+            *http.request.response_headers.borrow_mut() = Some(headers);
+        }
+        Ok(Flags::default())
+    }
+
+    /// `proxy_on_response_body`, with the chunk that the body filter holds.
+    pub fn response_body(&mut self, root: u32, request: Request) -> Outcome {
+        if !self.wants.response_body && !self.known(root, request) {
+            return Ok(Flags::default());
+        }
+        let Some(id) = self.enter(root, request, Stage::ResponseBody)? else {
+            return self.flags(root, request);
+        };
+        if self.replace_body(id) || self.http(id).response_ended || !self.wants.response_body {
+            return self.flags(root, request);
+        }
+        let host = self.host.clone();
+        let (size, end_of_stream) = host.response_chunk_size(request).map_err(misuse)?;
+        let http = self.http(id);
+        http.chunk_at_host = true;
+        http.response_ended = end_of_stream;
+        let total = http.response_body.len() + size;
+        if size == 0 && !end_of_stream {
+            // A flush: nothing came.
+            http.chunk_at_host = false;
+            return self.flags(root, request);
+        }
+
+        let action = self.call(id, "proxy_on_response_body", |running| {
+            let params = (id, total as u32, end_of_stream.into());
+            call(running, |c| &c.proxy_on_response_body, params)
+        })?;
+        self.release_body(id, action == Some(1), end_of_stream);
+        self.flags(root, request)
+    }
+
+    /// Writes the body of a local response in place of the first chunk, and
+    /// nothing in place of the others. False: there is none.
+    fn replace_body(&mut self, id: u32) -> bool {
+        let http = self.http(id);
+        let body = match http.replacement.take() {
+            Some(body) => body,
+            None if http.replaced => Vec::new(),
+            None => return false,
+        };
+        http.replaced = true;
+        http.effects
+            .push_back(Effect::SetResponseBody { body, last: true });
+        true
+    }
+
+    /// Lets the body so far go, or holds it back.
+    fn release_body(&mut self, id: u32, pause: bool, end_of_stream: bool) {
+        let state = self.state();
+        let Some(http) = state.contexts.http.get_mut(&id) else {
+            return;
+        };
+        let continued = std::mem::take(&mut http.continued);
+        let hold = pause && !continued && !end_of_stream;
+        let was_held = std::mem::replace(&mut http.response_held, hold);
+        if hold {
+            state.current.effective = id;
+            let _ = state.take_response_chunk();
+            state.current.effective = 0;
+            self.http(id).effects.push_back(Effect::SetResponseBody {
+                body: Vec::new(),
+                last: false,
+            });
+            return;
+        }
+        if was_held || http.response_body_changed || !http.response_body.is_empty() {
+            state.current.effective = id;
+            let _ = state.take_response_chunk();
+            state.current.effective = 0;
+            let http = self.http(id);
+            http.response_body_changed = false;
+            let body = std::mem::take(&mut http.response_body);
+            http.effects
+                .push_back(Effect::SetResponseBody { body, last: false });
+        }
+        self.http(id).chunk_at_host = false;
+    }
+
+    /// `proxy_on_done`, `proxy_on_log`, `proxy_on_delete`: the end of an http
+    /// context in the log phase.
+    pub fn log_request(&mut self, root: u32, request: Request) -> Outcome {
+        // The cleanup handlers ran before: the context is marked. It is this
+        // request's, which can still be read, unless its address came again.
+        if let Some(id) = self.state().contexts.find_ending(request, root) {
+            let host = self.host.clone();
+            let readable = self.http(id).request.is_still(&*host);
+            self.finish(id, readable);
+        }
+        Ok(self.shared_flags())
+    }
+
+    /// Ends every http context whose request has ended without a log phase.
+    /// Gives the number of those that still live.
+    pub fn sweep(&mut self) -> u32 {
+        let ended: Vec<u32> = {
+            let contexts = &self.state().contexts;
+            let ended = contexts.http.values().filter(|http| http.request.ended());
+            ended.map(|http| http.id).collect()
+        };
+        for id in ended {
+            self.finish(id, false);
+        }
+        self.state().contexts.http.len() as u32
+    }
+
+    /// Ends an http context. Its request can still be read when `readable`.
+    fn finish(&mut self, id: u32, readable: bool) {
+        let Some(http) = self.state().contexts.http.get_mut(&id) else {
+            return;
+        };
+        let (lost, root) = (http.lost, http.root);
+        http.stage = Stage::Done;
+        http.paused = false;
+        http.request.set_in_log_phase(readable);
+        if !lost {
+            let _ = self.finish_callbacks(id);
+        }
+        let state = self.state();
+        if let Some(http) = state.contexts.http.get(&id) {
+            http.request.set_in_log_phase(false);
+        }
+        state.remove_http(id);
+        self.answer_the_hopeless();
+        let closing = |root: &crate::context::RootContext| root.closing && root.children == 0;
+        if self.state().contexts.roots.get(&root).is_some_and(closing) {
+            self.close_root(root);
+        }
+    }
+
+    fn finish_callbacks(&mut self, id: u32) -> Result<(), Error> {
+        self.call(id, "proxy_on_done", |running| {
+            call(running, |c| &c.proxy_on_done, (id,))
+        })?;
+        self.call(id, "proxy_on_log", |running| {
+            call(running, |c| &c.proxy_on_log, (id,))
+        })?;
+        self.call(id, "proxy_on_delete", |running| {
+            call(running, |c| &c.proxy_on_delete, (id,))
+        })?;
+        Ok(())
+    }
+
+    // -- between callbacks -------------------------------------------------
+
+    /// Finds or makes the context of a request, and steps to a stage. `None`:
+    /// the callback of this stage already ran, or is none of this request's.
+    ///
+    /// Errors: the wrong phase; the instance is lost or cannot be made.
+    fn enter(&mut self, root: u32, request: Request, stage: Stage) -> Result<Option<u32>, Error> {
+        if !stage.allowed_in(self.host.phase(request)) {
+            return Err(Error::Misuse(format!(
+                "the callback of {stage:?} cannot run in this phase"
+            )));
+        }
+        if !self.options.subrequests && self.host.is_subrequest(request) {
+            return Ok(None);
+        }
+        let id = match self.state().contexts.find(request, root) {
+            Some(http) => http.id,
+            None => self.create(root, request)?,
+        };
+        let http = self.http(id);
+        if http.lost {
+            let why = "the instance of this request was lost".to_owned();
+            return Err(Error::Lost(why));
+        }
+        let unfinished = stage == Stage::RequestBody && !http.body_due && http.stage == stage;
+        if !http.stage.may_reach(stage) || unfinished {
+            return Ok(None);
+        }
+        http.stage = stage;
+        Ok(Some(id))
+    }
+
+    fn create(&mut self, root: u32, request: Request) -> Result<u32, Error> {
+        self.running()?;
+        // The address may have come again before the old request was swept.
+        if let Some(old) = self.state().contexts.find_ending(request, root) {
+            self.finish(old, false);
+        }
+        let id = self.state().create_http(root, request).map_err(misuse)?;
+        self.call(id, "proxy_on_context_create", |running| {
+            call(running, |c| &c.proxy_on_context_create, (id, root))
+        })?;
+        Ok(id)
+    }
+
+    fn known(&mut self, root: u32, request: Request) -> bool {
+        self.state().contexts.find(request, root).is_some()
+    }
+
+    /// A context that was found: nothing removes it while its own phase runs.
+    pub(super) fn http(&mut self, id: u32) -> &mut HttpContext {
+        let http = self.state().contexts.http.get_mut(&id);
+        http.expect("a context lives while its request is driven")
+    }
+
+    /// Takes a Pause of a request callback.
+    fn pause(&mut self, id: u32, action: Action) {
+        let http = self.http(id);
+        let continued = std::mem::take(&mut http.continued);
+        http.paused = action == Action::Pause && !continued && !http.answered;
+        if http.paused {
+            self.answer_the_hopeless();
+        }
+    }
+
+    /// Answers paused requests that nothing can continue any more with 500.
+    pub(super) fn answer_the_hopeless(&mut self) {
+        let state = self.state();
+        let hopeless: Vec<u32> = state
+            .contexts
+            .http
+            .values()
+            .filter(|http| http.paused && !state.hope_for(http.id))
+            .map(|http| http.id)
+            .collect();
+        for id in hopeless {
+            self.answer(
+                id,
+                500,
+                "paused, and nothing is left that could continue it: \
+                no callout in flight, no other request",
+            );
+        }
+    }
+
+    /// Ends a paused request with a status of the host's own.
+    fn answer(&mut self, id: u32, status: u32, why: &str) {
+        let name = self.info.name.escape_ascii().to_string();
+        let http = self.http(id);
+        http.paused = false;
+        http.answered = true;
+        let serial = http.serial;
+        let request = http.live_request();
+        http.effects.push_back(Effect::LocalResponse(LocalResponse {
+            status,
+            grpc_status: -1,
+            ..LocalResponse::default()
+        }));
+        self.state().effects.push_back(Effect::Resume { serial });
+        let line = format!("[proxy-wasm] {name}: http context {id}: {why}");
+        self.host.log(request, LogLevel::Error, line.as_bytes());
+    }
+
+    /// The longest wait is over: 504.
+    pub fn pause_expired(&mut self, root: u32, request: Request) -> Outcome {
+        if let Some(http) = self.state().contexts.find(request, root)
+            && http.paused
+        {
+            let id = http.id;
+            let limit = self.options.pause_timeout_ms;
+            self.answer(id, 504, &format!("paused for more than {limit} ms"));
+        }
+        self.flags(root, request)
+    }
+
+    /// What a request has to do now.
+    ///
+    /// Errors: its instance is lost.
+    pub fn flags(&mut self, root: u32, request: Request) -> Outcome {
+        let wants_body = self.wants.request_body;
+        let mut flags = self.shared_flags();
+        if let Some(http) = self.state().contexts.find(request, root) {
+            if http.lost {
+                return Err(Error::Lost(
+                    "the instance of this request was lost".to_owned(),
+                ));
+            }
+            flags.effects |= !http.effects.is_empty();
+            flags.paused = http.paused;
+            flags.body = wants_body && http.body_due && http.stage == Stage::RequestHeaders;
+        }
+        Ok(flags)
+    }
+
+    /// Work that is no request's own.
+    pub fn shared_flags(&mut self) -> Flags {
+        Flags {
+            effects: !self.state().effects.is_empty(),
+            ..Flags::default()
+        }
+    }
+
+    /// The next piece of work for this very request.
+    pub fn next_effect(&mut self, root: u32, request: Request) -> Option<Effect> {
+        let http = self.state().contexts.find(request, root)?;
+        http.effects.pop_front()
+    }
+
+    /// The next piece of work that is no request's own.
+    pub fn next_shared_effect(&mut self) -> Option<Effect> {
+        self.state().effects.pop_front()
+    }
+
+    /// The serial number of a request's context.
+    pub fn serial(&mut self, root: u32, request: Request) -> Option<u32> {
+        let http = self.state().contexts.find(request, root)?;
+        Some(http.serial)
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(self.life, Life::Running(_))
+    }
+
+    pub fn options(&self) -> &super::Options {
+        &self.options
+    }
+}
+
+fn misuse(status: Status) -> Error {
+    Error::Misuse(format!("no request to work on ({status:?})"))
+}
+
+fn call_headers(
+    running: &mut Running,
+    callback: impl FnOnce(&Callbacks) -> &Option<HeadersCallback>,
+    (id, headers, end_of_stream): (u32, u32, bool),
+) -> Result<Action, Trap> {
+    let action = match callback(&running.callbacks) {
+        Some(HeadersCallback::Three(callback)) => running
+            .instance
+            .call(callback, (id, headers, end_of_stream.into()))?,
+        Some(HeadersCallback::Two(callback)) => running.instance.call(callback, (id, headers))?,
+        None => 0,
+    };
+    Ok(action.into())
+}

@@ -1,0 +1,3 @@
+//! State that plugins share beyond one request.
+
+pub mod metrics;

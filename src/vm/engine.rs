@@ -1,0 +1,19 @@
+//! The one engine of the process, made on first use.
+
+use once_cell::sync::OnceCell;
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
+
+static ENGINE: OnceCell<Engine> = OnceCell::new();
+
+/// The engine. It has no thread (wasmtime's `parallel-compilation` feature is
+/// off), so that a process may fork after it.
+///
+/// Errors: a sentence, when the platform cannot run WebAssembly; the next call
+/// tries again.
+pub fn engine() -> Result<&'static Engine, String> {
+    ENGINE.get_or_try_init(|| {
+        let mut config = Config::new();
+        config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+        Engine::new(&config).map_err(|error| format!("no WebAssembly engine: {error:#}"))
+    })
+}

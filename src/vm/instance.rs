@@ -1,0 +1,138 @@
+//! Live memory: an instance of a module with its store.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use wasmtime::{
+    FuncType, InstancePre, Store, StoreLimitsBuilder, TypedFunc, Val, WasmParams, WasmResults,
+};
+
+use super::engine::engine;
+use super::guest::{Data, GuestLinker};
+use super::module::{Function, Module};
+use super::trap::Trap;
+use crate::abi::limits::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
+
+/// A module with all its imports resolved: instances come from it cheaply.
+pub struct Prepared<S: 'static> {
+    pre: InstancePre<Data<S>>,
+    /// Keeps the module in the cache for as long as it is in use.
+    _module: Arc<Module>,
+}
+
+/// A linker of the process's engine.
+pub fn linker<S: 'static>() -> Result<GuestLinker<S>, String> {
+    Ok(GuestLinker::new(engine()?))
+}
+
+/// Defines an import of any type whose i32 results are all `answer`.
+pub fn define_constant<S: 'static>(
+    linker: &mut GuestLinker<S>,
+    module: &str,
+    name: &str,
+    ty: &Function,
+    answer: i32,
+) -> Result<(), String> {
+    let ty: FuncType = ty.0.clone();
+    linker
+        .func_new(module, name, ty, move |_, _, results| {
+            for result in results {
+                // Other results keep the zero of their type.
+                if let Val::I32(_) = result {
+                    *result = Val::I32(answer);
+                }
+            }
+            Ok(())
+        })
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+impl<S: 'static> Prepared<S> {
+    pub fn new(linker: &GuestLinker<S>, module: Arc<Module>) -> Result<Self, String> {
+        let pre = linker
+            .instantiate_pre(&module.code)
+            .map_err(|error| format!("{error:#}"))?;
+        Ok(Prepared {
+            pre,
+            _module: module,
+        })
+    }
+}
+
+/// A function that the guest exports; cheap to copy, valid for its instance.
+pub struct Callback<P, R>(TypedFunc<P, R>);
+
+impl<P, R> Clone for Callback<P, R> {
+    fn clone(&self) -> Self {
+        Callback(self.0.clone())
+    }
+}
+
+pub struct Instance<S: 'static> {
+    store: Store<Data<S>>,
+    inner: wasmtime::Instance,
+}
+
+impl<S: 'static> Instance<S> {
+    /// Instantiates; a wasm start section runs here.
+    ///
+    /// Errors: the trap, and the state that was given.
+    pub fn new(prepared: &Prepared<S>, state: S) -> Result<Self, (Trap, S)> {
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(MAX_MEMORY)
+            .table_elements(MAX_TABLE_ELEMENTS)
+            .build();
+        let mut store = Store::new(prepared.pre.module().engine(), Data::new(state, limits));
+        store.limiter(|data| &mut data.limits);
+
+        let made = catch_unwind(AssertUnwindSafe(|| prepared.pre.instantiate(&mut store)));
+        let inner = match made {
+            Ok(Ok(inner)) => inner,
+            Ok(Err(error)) => return Err((error.into(), store.into_data().state)),
+            Err(panic) => return Err((Trap::from_panic(panic), store.into_data().state)),
+        };
+        store.data_mut().memory = inner.get_memory(&mut store, "memory");
+        Ok(Instance { store, inner })
+    }
+
+    pub fn state(&mut self) -> &mut S {
+        &mut self.store.data_mut().state
+    }
+
+    /// Ends the instance, frees its memory and gives the state back.
+    pub fn into_state(self) -> S {
+        self.store.into_data().state
+    }
+
+    /// Names the export that host functions get memory from.
+    pub fn set_allocator(&mut self, name: &str) {
+        let allocator = self.inner.get_typed_func(&mut self.store, name).ok();
+        self.store.data_mut().allocator = allocator;
+    }
+
+    /// The export of this name and exactly this type.
+    pub fn callback<P: WasmParams, R: WasmResults>(
+        &mut self,
+        name: &str,
+    ) -> Option<Callback<P, R>> {
+        let function = self.inner.get_typed_func(&mut self.store, name).ok()?;
+        Some(Callback(function))
+    }
+
+    /// Calls into the guest.
+    ///
+    /// Errors: the instance is lost; it must not be called again.
+    pub fn call<P: WasmParams, R: WasmResults>(
+        &mut self,
+        callback: &Callback<P, R>,
+        params: P,
+    ) -> Result<R, Trap> {
+        let store = &mut self.store;
+        match catch_unwind(AssertUnwindSafe(|| callback.0.call(store, params))) {
+            Ok(Ok(results)) => Ok(results),
+            Ok(Err(error)) => Err(error.into()),
+            Err(panic) => Err(Trap::from_panic(panic)),
+        }
+    }
+}

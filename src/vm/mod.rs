@@ -1,0 +1,15 @@
+//! The WebAssembly engine: the only room that names wasmtime, and it knows
+//! nothing of Proxy-Wasm.
+
+pub mod cache;
+pub mod engine;
+pub mod guest;
+pub mod instance;
+pub mod module;
+pub mod trap;
+
+pub use guest::{Data, GuestCaller, GuestLinker};
+pub use instance::{Callback, Instance, Prepared};
+pub use module::{Import, ImportKind, Module, WasmType};
+pub use trap::Trap;
+pub use wasmtime::{WasmParams as Params, WasmResults as Results};

@@ -1,0 +1,52 @@
+//! The end of an instance.
+
+/// Why a guest call did not return: a trap, an exit, a panic of the host. The
+/// instance must not be used again.
+#[derive(Debug)]
+pub struct Trap {
+    /// The cause, and behind it the guest's stack, for the log.
+    pub message: String,
+    /// The guest asked for it with `proc_exit`.
+    pub exit: Option<i32>,
+}
+
+/// What a host function raises to end the guest call (`proc_exit`).
+#[derive(Debug)]
+pub struct Exit(pub i32);
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the guest exited with status {}", self.0)
+    }
+}
+
+impl std::error::Error for Exit {}
+
+impl From<wasmtime::Error> for Trap {
+    fn from(error: wasmtime::Error) -> Self {
+        let exit = error.downcast_ref::<Exit>().map(|exit| exit.0);
+        let mut message = String::new();
+        // The innermost cause first: log lines are cut at 2048 bytes.
+        message.push_str(&error.root_cause().to_string());
+        if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
+            message.push('\n');
+            message.push_str(&backtrace.to_string());
+        }
+        Trap { message, exit }
+    }
+}
+
+impl Trap {
+    /// A Rust panic in a host function, caught at the edge of the guest call.
+    pub(super) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Self {
+        let cause = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        Trap {
+            message: format!("a host function panicked: {cause}"),
+            exit: None,
+        }
+    }
+}

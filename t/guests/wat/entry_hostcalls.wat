@@ -1,0 +1,46 @@
+;; Hostcalls in _initialize, where there is no context yet: each gets a status, none hurts.
+(module
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_value"
+    (func $get_header (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_tick_period_milliseconds" (func $set_tick (param i32) (result i32)))
+  (import "env" "proxy_send_local_response"
+    (func $send (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_http_call"
+    (func $http_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+  (import "env" "proxy_done" (func $done (result i32)))
+  (func (export "proxy_abi_version_0_2_1"))
+  (memory (export "memory") 2)
+  (data (i32.const 0) ":path")
+  (data (i32.const 64) "get_header: 00")
+  (data (i32.const 128) "set_tick: 00")
+  (data (i32.const 192) "local_response: 00")
+  (data (i32.const 256) "http_call: 00")
+  (data (i32.const 320) "continue: 00")
+  (data (i32.const 384) "done: 00")
+  ;; Never frees: nothing here lives long enough.
+  (global $heap (mut i32) (i32.const 65536))
+  (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
+    (global.get $heap)
+    (global.set $heap (i32.add (global.get $heap) (local.get $size))))
+  ;; Logs a line that ends in two spare characters, with the status in their place.
+  (func $report (param $text i32) (param $size i32) (param $status i32)
+    (i32.store8 (i32.sub (i32.add (local.get $text) (local.get $size)) (i32.const 2))
+      (i32.add (i32.const 48) (i32.div_u (local.get $status) (i32.const 10))))
+    (i32.store8 (i32.sub (i32.add (local.get $text) (local.get $size)) (i32.const 1))
+      (i32.add (i32.const 48) (i32.rem_u (local.get $status) (i32.const 10))))
+    (drop (call $log (i32.const 2) (local.get $text) (local.get $size))))
+
+  (func (export "_initialize")
+    (call $report (i32.const 64) (i32.const 14)
+      (call $get_header (i32.const 0) (i32.const 0) (i32.const 5) (i32.const 512) (i32.const 516)))
+    (call $report (i32.const 128) (i32.const 12) (call $set_tick (i32.const 1000)))
+    (call $report (i32.const 192) (i32.const 18)
+      (call $send (i32.const 403) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+        (i32.const 0) (i32.const 0) (i32.const -1)))
+    (call $report (i32.const 256) (i32.const 13)
+      (call $http_call (i32.const 0) (i32.const 5) (i32.const 0) (i32.const 0) (i32.const 0)
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1000) (i32.const 512)))
+    (call $report (i32.const 320) (i32.const 12) (call $continue (i32.const 0)))
+    (call $report (i32.const 384) (i32.const 8) (call $done))))

@@ -1,0 +1,5 @@
+;; No callback at all: every one has a default, requests pass.
+(module
+  (func (export "proxy_abi_version_0_2_1"))
+  (memory (export "memory") 1)
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024)))

@@ -1,0 +1,21 @@
+;; Callbacks with the wrong type or kind: as if they were not exported, said once in the log.
+(module
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (func (export "proxy_abi_version_0_2_1"))
+  (memory (export "memory") 2)
+  (data (i32.const 0) "must not run")
+  ;; Never frees: nothing here lives long enough.
+  (global $heap (mut i32) (i32.const 65536))
+  (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
+    (global.get $heap)
+    (global.set $heap (i32.add (global.get $heap) (local.get $size))))
+  (func $wrong (drop (call $log (i32.const 2) (i32.const 0) (i32.const 12))))
+  (func (export "proxy_on_request_headers") (param i64 i32 i32) (result i32)
+    (call $wrong) (i32.const 1))
+  (func (export "proxy_on_request_body") (param i32) (result i32) (call $wrong) (i32.const 1))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (call $wrong))
+  (func (export "proxy_on_response_body") (param i32 i32 i32) (result i64)
+    (call $wrong) (i64.const 1))
+  (func (export "proxy_on_configure") (param i32 i32) (call $wrong))
+  (func (export "proxy_on_log") (param i32 i32) (call $wrong))
+  (global (export "proxy_on_delete") i32 (i32.const 0)))

@@ -1,0 +1,5 @@
+;; Imports a memory, which no host can make up: the load fails, and says which one.
+(module
+  (import "env" "memory" (memory 1))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024)))

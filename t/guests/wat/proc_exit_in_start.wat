@@ -1,0 +1,18 @@
+;; proc_exit(0) at the end of _start, as WASI commands do: all went well, the plugin goes on.
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (func (export "proxy_abi_version_0_2_1"))
+  (memory (export "memory") 2)
+  (data (i32.const 0) "request headers")
+  ;; Never frees: nothing here lives long enough.
+  (global $heap (mut i32) (i32.const 65536))
+  (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
+    (global.get $heap)
+    (global.set $heap (i32.add (global.get $heap) (local.get $size))))
+  (func (export "_start")
+    (call $exit (i32.const 0))
+    (unreachable))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (drop (call $log (i32.const 2) (i32.const 0) (i32.const 15)))
+    (i32.const 0)))

@@ -1,0 +1,17 @@
+;; A trap when a queue has something: comes in the background, with no request to fail.
+(module
+  (import "env" "proxy_register_shared_queue" (func $register (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
+  (func (export "proxy_abi_version_0_2_1"))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "trap_queue")
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
+  (func (export "proxy_on_configure") (param i32 i32) (result i32)
+    (drop (call $register (i32.const 0) (i32.const 10) (i32.const 32)))
+    (i32.const 1))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (drop (call $enqueue (i32.load (i32.const 32)) (i32.const 0) (i32.const 4)))
+    (i32.const 0))
+  (func $inner (unreachable))
+  (func $outer (export "proxy_on_queue_ready") (param i32 i32)
+    (call $inner)))
