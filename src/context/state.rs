@@ -302,23 +302,35 @@ impl State {
     }
 }
 
-/// Writes a line of a plugin's to the log.
+/// Writes a plugin's text to the log, line by line: each line names the
+/// plugin, and control characters are escaped, so that no guest can write a
+/// line that looks like somebody else's.
 pub fn log_line(
     host: &dyn Host,
     plugin: &[u8],
     request: Option<Request>,
     level: LogLevel,
-    line: &[u8],
+    text: &[u8],
 ) {
     if (level as u32) < host.log_level(request) as u32 {
         return;
     }
-    let mut text = Vec::with_capacity(plugin.len() + line.len() + 16);
-    text.extend_from_slice(b"[proxy-wasm] ");
-    text.extend_from_slice(plugin);
-    text.extend_from_slice(b": ");
-    text.extend_from_slice(line);
-    host.log(request, level, &text);
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let mut line = Vec::with_capacity(plugin.len() + text.len() + 16);
+    for part in text.split(|byte| *byte == b'\n') {
+        line.clear();
+        line.extend_from_slice(b"[proxy-wasm] ");
+        line.extend_from_slice(plugin);
+        line.extend_from_slice(b": ");
+        for byte in part.strip_suffix(b"\r").unwrap_or(part) {
+            match byte {
+                b'\t' => line.push(b'\t'),
+                0..b' ' | 0x7f => line.extend(byte.escape_ascii()),
+                _ => line.push(*byte),
+            }
+        }
+        host.log(request, level, &line);
+    }
 }
 
 /// Reads a map that a guest gives as owned pairs.

@@ -184,9 +184,7 @@ impl Plugin {
                 return Err(self.report("the start section", trap));
             }
         };
-        for name in ALLOCATORS.iter().rev() {
-            instance.set_allocator(name);
-        }
+        instance.set_allocator(&ALLOCATORS);
         let entered = enter(&mut instance);
         instance.state().restricted = false;
         let callbacks = Callbacks::find(&mut instance);

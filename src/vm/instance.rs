@@ -22,7 +22,10 @@ pub struct Prepared<S: 'static> {
 
 /// A linker of the process's engine.
 pub fn linker<S: 'static>() -> Result<GuestLinker<S>, String> {
-    Ok(GuestLinker::new(engine()?))
+    let mut linker = GuestLinker::new(engine()?);
+    // A module may import one function twice: native Go does.
+    linker.allow_shadowing(true);
+    Ok(linker)
 }
 
 /// Defines an import of any type whose i32 results are all `answer`.
@@ -105,10 +108,14 @@ impl<S: 'static> Instance<S> {
         self.store.into_data().state
     }
 
-    /// Names the export that host functions get memory from.
-    pub fn set_allocator(&mut self, name: &str) {
-        let allocator = self.inner.get_typed_func(&mut self.store, name).ok();
-        self.store.data_mut().allocator = allocator;
+    /// Names the exports that host functions may get memory from; the first
+    /// that is there does.
+    pub fn set_allocator(&mut self, names: &[&str]) {
+        let store = &mut self.store;
+        let allocator = names
+            .iter()
+            .find_map(|name| self.inner.get_typed_func(&mut *store, name).ok());
+        store.data_mut().allocator = allocator;
     }
 
     /// The export of this name and exactly this type.
