@@ -59,7 +59,8 @@ pub fn get_header_map_size(call: &mut Call, map: MapType) -> Result<u32, Status>
     Ok(call.encoder.size() as u32)
 }
 
-/// Fills the encoder with all pairs of a map.
+/// Fills the encoder with all pairs of a map. Outside a request there are
+/// none, which is no error: SDKs panic on anything but OK here.
 fn collect(call: &mut Call, map: MapType) -> Result<(), Status> {
     let mut encoder = std::mem::take(&mut call.state.encoder);
     encoder.clear();
@@ -93,7 +94,9 @@ fn push_all(encoder: &mut pairs::Encoder, headers: Option<&Vec<Header>>) {
 }
 
 fn collect_request(call: &mut Call, encoder: &mut pairs::Encoder) -> Result<(), Status> {
-    let request = call.request()?;
+    let Ok(request) = call.request() else {
+        return Ok(());
+    };
     let mut value = Vec::new();
     for key in pseudo::REQUEST {
         value.clear();
@@ -112,7 +115,9 @@ fn collect_request(call: &mut Call, encoder: &mut pairs::Encoder) -> Result<(), 
 
 /// Before the header filter there are no response headers to list.
 fn collect_response(call: &mut Call, encoder: &mut pairs::Encoder) -> Result<(), Status> {
-    let request = call.request()?;
+    let Ok(request) = call.request() else {
+        return Ok(());
+    };
     let headers = request.response_headers.borrow();
     if headers.is_none() {
         return Ok(());
@@ -213,11 +218,8 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
         _ => return Err(Status::BadArgument),
     };
     let request = call.request()?;
-    if !is_legal(key, change) {
-        let line = format!(
-            "the header \"{}\" is refused: neither its name nor its value may have CR, LF or NUL",
-            key.escape_ascii()
-        );
+    if let Some(why) = illegal(key, change) {
+        let line = format!("the header \"{}\" is refused: {why}", key.escape_ascii());
         call.state.log(LogLevel::Warn, line.as_bytes());
         return Ok(());
     }
@@ -231,14 +233,21 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
     }
 }
 
-/// nginx would write them into the message: header injection.
-fn is_legal(key: &[u8], change: Change) -> bool {
-    let clean = |text: &[u8]| !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+/// Why a header must not be: nginx would write line ends into the message,
+/// which is header injection.
+fn illegal(key: &[u8], change: Change) -> Option<&'static str> {
+    let dirty = |text: &[u8]| text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
     let value = match change {
         Change::Add(value) | Change::Replace(value) => value,
         Change::Remove => &[],
     };
-    !key.is_empty() && clean(key) && clean(value)
+    if key.is_empty() {
+        Some("it has no name")
+    } else if dirty(key) || dirty(value) {
+        Some("neither its name nor its value may have CR, LF or NUL")
+    } else {
+        None
+    }
 }
 
 fn write_pseudo(
@@ -327,7 +336,8 @@ pub fn set_header_map_pairs(call: &mut Call, map: MapType, pairs: &[u8]) -> Resu
     }
     let mut seen: Vec<&[u8]> = Vec::new();
     for (key, value) in pairs {
-        let change = if seen.contains(&key) {
+        // In whatever case: the second is no replacement of the first.
+        let change = if seen.iter().any(|other| other.eq_ignore_ascii_case(key)) {
             Change::Add(value)
         } else {
             Change::Replace(value)

@@ -124,7 +124,14 @@ pub fn set_request(
             }
         }
         b":path" => return set_path(call, request, value),
-        _ => refuse(call, key, value, "it is read-only"),
+        _ => {
+            // Plugins read the whole map, change it and write it back.
+            let mut current = Vec::new();
+            let known = get_request(call.state, request, key, &mut current);
+            if known.is_err() || current != value {
+                refuse(call, key, value, "it is read-only");
+            }
+        }
     }
     Ok(())
 }

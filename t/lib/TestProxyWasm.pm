@@ -14,6 +14,23 @@
 #   no_error_log   [alert] and [emerg] as well, but where the block's error_log
 #                  asks for them
 #
+# A block with a `plugin` section has a location /t with a chain of plugins in
+# every phase:
+#
+#   plugin         the configuration of the plugin "p": for the default guest,
+#                  hostcalls, a script (t/guests/README.md); with plugin2, the
+#                  same for a second one, "q"
+#   plugin_guest   another guest's name; plugin2_guest
+#   plugin_options fields of a Lua table, as new_chain takes them; plugin2_options
+#   location       what the location does, hello by default
+#   backend        what a server behind it does; the location then passes
+#                  requests on. `--- backend: echo` answers with the request.
+#   plugin_log     every line that the plugins have logged, in order: those of
+#                  "p" bare, those of others after their name. A list of these
+#                  for several requests; a pattern is what all must match.
+#
+# Lines of `config` and `http_config` come behind those.
+#
 # In every section of configuration $GUESTS stands for the folder of the
 # compiled test guests and $TOP for the repository. In a section with the eval
 # filter, where Perl would look for variables of these names, they come as
@@ -31,9 +48,111 @@ our $TOP = getcwd();
 our $GUESTS = $ENV{PROXY_WASM_GUESTS} || "$TOP/.work/guests";
 our $LIB_DIR = $ENV{PROXY_WASM_LIB_DIR} || "$TOP/target/release";
 
+my $PHASES = <<'_END_';
+            rewrite_by_lua_block { chain:rewrite() }
+            access_by_lua_block { chain:access() }
+            header_filter_by_lua_block { chain:header_filter() }
+            body_filter_by_lua_block { chain:body_filter() }
+            log_by_lua_block { chain:log() }
+_END_
+
+$ENV{TEST_NGINX_HTML_DIR} ||= html_dir();
+
+my $SOCKET = 'unix:$TEST_NGINX_HTML_DIR/backend.sock';
+
+my $ECHO = <<'_END_';
+            content_by_lua_block {
+                ngx.req.read_body()
+                local head = ngx.req.raw_header():gsub("\r", "")
+                local body = ngx.req.get_body_data()
+                ngx.print(body and head .. body or head:sub(1, -2))
+            }
+_END_
+
+# Without what nginx adds, the action and who the client is, and without what is
+# said of a guest's imports when it is loaded.
+my $LINE = qr/\[proxy-wasm\] (?!\w: imports that)(?:p: )?\K.*?(?=(?: while [^,"]+)?, (?:client|context): |$)/;
+
+# Functions in variables: -Base gives named ones a $self.
+
+# One entry of a chain, or '' when the block has no such plugin.
+my $chain_entry = sub {
+    my ($block, $section, $name) = @_;
+    my $config = $block->$section;
+    return '' if !defined $config;
+    my ($guest, $options) = ("${section}_guest", "${section}_options");
+    $guest = defined $block->$guest ? $block->$guest : 'hostcalls';
+    $options = defined $block->$options ? $block->$options : '';
+    chomp $guest;
+    return <<"_END_";
+            {
+                name = "$name",
+                path = "\$GUESTS/$guest.wasm",
+                config = [=====[
+$config]=====],
+                $options
+            },
+_END_
+};
+
+# What a block with plugins stands for.
+my $expand_plugins = sub {
+    my $block = shift;
+    my $entries = $chain_entry->($block, 'plugin', 'p')
+        . $chain_entry->($block, 'plugin2', 'q');
+    return if $entries eq '';
+
+    my $http_config = <<"_END_";
+    init_by_lua_block {
+        chain = assert(require("resty.proxy_wasm").new_chain {
+$entries
+        })
+    }
+_END_
+    my $location = $block->location;
+    my $backend = $block->backend;
+    if (defined $backend) {
+        $backend = $ECHO if $backend eq 'echo';
+        $http_config .= <<"_END_";
+    server {
+        listen $SOCKET;
+        server_name backend;
+
+        location / {
+$backend
+        }
+    }
+_END_
+        $location = <<"_END_" if !defined $location;
+            proxy_http_version 1.1;
+            proxy_set_header Host \$http_host;
+            proxy_set_header Connection "";
+            proxy_pass http://$SOCKET;
+_END_
+    }
+    $location = 'content_by_lua_block { ngx.say("hello") }' if !defined $location;
+    my $config = <<"_END_";
+        location /t {
+$PHASES
+$location
+        }
+_END_
+    for (['http_config', $http_config], ['config', $config]) {
+        my ($section, $value) = @$_;
+        $value .= $block->$section if defined $block->$section;
+        $block->set_value($section, $value);
+    }
+    if (defined $block->plugin_log) {
+        $block->set_value('grep_error_log', $LINE);
+        $block->set_value('grep_error_log_out', $block->plugin_log);
+    }
+};
+
 # The preprocessor of Test::Nginx::Util, whatever -Base did to ours.
 Test::Nginx::Util::add_block_preprocessor(sub {
     my $block = shift;
+
+    $expand_plugins->($block);
 
     my $http_config = $block->http_config;
     $http_config = '' if !defined $http_config;
