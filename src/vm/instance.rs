@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use wasmtime::{
-    FuncType, InstancePre, Store, StoreLimitsBuilder, TypedFunc, Val, WasmParams, WasmResults,
+    FuncType, InstancePre, Store, StoreLimitsBuilder, TypedFunc, Val, ValType, WasmParams,
+    WasmResults,
 };
 
 use super::engine::engine;
@@ -28,7 +29,10 @@ pub fn linker<S: 'static>() -> Result<GuestLinker<S>, String> {
     Ok(linker)
 }
 
-/// Defines an import of any type whose i32 results are all `answer`.
+/// Defines an import of any type whose i32 results are all `answer`, and
+/// whose other results are the zero of their type.
+///
+/// Errors: a result of a type that has none.
 pub fn define_constant<S: 'static>(
     linker: &mut GuestLinker<S>,
     module: &str,
@@ -37,14 +41,17 @@ pub fn define_constant<S: 'static>(
     answer: i32,
 ) -> Result<(), String> {
     let ty: FuncType = ty.0.clone();
+    let mut answers = Vec::new();
+    for result in ty.results() {
+        answers.push(match result {
+            ValType::I32 => Val::I32(answer),
+            other => Val::default_for_ty(&other)
+                .ok_or_else(|| format!("{module}.{name} gives what no stub can: {other}"))?,
+        });
+    }
     linker
         .func_new(module, name, ty, move |_, _, results| {
-            for result in results {
-                // Other results keep the zero of their type.
-                if let Val::I32(_) = result {
-                    *result = Val::I32(answer);
-                }
-            }
+            results.clone_from_slice(&answers);
             Ok(())
         })
         .map(drop)
