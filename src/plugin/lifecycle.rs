@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use super::link::{Link, link};
-use crate::abi::limits::DEFAULT_PAUSE_TIMEOUT_MS;
+use crate::abi::limits::{DEFAULT_PAUSE_TIMEOUT_MS, MAX_MEMORY};
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
 use crate::abi::version;
@@ -107,18 +107,9 @@ impl Plugin {
                 None => "no Proxy-Wasm plugin: it exports no proxy_abi_version_*".to_owned(),
             })
         })?;
-        if !module.has_memory("memory") {
-            return Err(Error::Load(
-                "it exports no memory named \"memory\"".to_owned(),
-            ));
-        }
-        if !ALLOCATORS.iter().any(|name| module.has_function(name)) {
-            return Err(Error::Load(
-                "it exports no allocator: neither malloc nor proxy_on_memory_allocate".to_owned(),
-            ));
-        }
-        let wants = Wants::of(&module);
         let Link { prepared, stubs } = link(module.clone()).map_err(Error::Load)?;
+        check_memory(&module).map_err(Error::Load)?;
+        let wants = Wants::of(&module);
         if !stubs.is_empty() {
             let line = format!("imports that a stub answers: {}", stubs.join(", "));
             log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());
@@ -181,7 +172,10 @@ impl Plugin {
             Ok(instance) => instance,
             Err((trap, state)) => {
                 self.life = Life::Resting(Box::new(state));
-                return Err(self.report("the start section", trap));
+                let line = format!("no instance can be made: {}", trap.message);
+                self.log(LogLevel::Error, &line);
+                let cause = trap.cause();
+                return Err(Error::Load(format!("no instance can be made: {cause}")));
             }
         };
         instance.set_allocator(&ALLOCATORS);
@@ -231,8 +225,10 @@ impl Plugin {
             trap.message
         );
         self.log(LogLevel::Error, &line);
-        let cause = trap.message.lines().next().unwrap_or_default().to_owned();
-        Error::Callback { callback, cause }
+        Error::Callback {
+            callback,
+            cause: trap.cause().to_owned(),
+        }
     }
 
     // -- root contexts -----------------------------------------------------
@@ -391,6 +387,33 @@ impl Wants {
             response: response_headers || response_body || module.has_function("proxy_on_log"),
         }
     }
+}
+
+/// A plugin brings a memory, and a way to get some of it.
+fn check_memory(module: &Module) -> Result<(), String> {
+    const MIB: u64 = 1 << 20;
+    let Some(memory) = module.memory("memory") else {
+        return Err("it exports no memory named \"memory\"".to_owned());
+    };
+    if memory.is_64 {
+        return Err("its memory has 64-bit addresses: it must be built for wasm32".to_owned());
+    }
+    if memory.minimum > MAX_MEMORY as u64 {
+        return Err(format!(
+            "it begins with {} MiB of memory, and {} MiB are all that a plugin may have",
+            memory.minimum / MIB,
+            MAX_MEMORY as u64 / MIB,
+        ));
+    }
+    if ALLOCATORS.iter().any(|name| module.has_i32_function(name)) {
+        return Ok(());
+    }
+    Err(
+        match ALLOCATORS.iter().find(|name| module.has_function(name)) {
+            Some(name) => format!("its allocator {name} is of another type than (i32) -> i32"),
+            None => "it exports no allocator: neither malloc nor proxy_on_memory_allocate".into(),
+        },
+    )
 }
 
 fn imports(module: &Arc<Module>, names: &[&str]) -> bool {

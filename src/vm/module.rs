@@ -28,6 +28,14 @@ pub struct Module {
     pub(super) code: wasmtime::Module,
 }
 
+/// A memory that a module brings.
+pub struct Memory {
+    /// Its addresses have 64 bits.
+    pub is_64: bool,
+    /// Bytes that it begins with.
+    pub minimum: u64,
+}
+
 /// What a module asks its host for.
 pub struct Import<'m> {
     pub module: &'m str,
@@ -55,6 +63,10 @@ impl Module {
     pub fn compile(bytes: &[u8]) -> Result<Self, String> {
         if bytes.is_empty() {
             return Err("the file is empty".to_owned());
+        }
+        if !bytes.starts_with(b"\0asm") {
+            let begin = bytes[..bytes.len().min(8)].escape_ascii();
+            return Err(format!("no WebAssembly: it begins with \"{begin}\""));
         }
         let code = wasmtime::Module::from_binary(engine()?, bytes)
             .map_err(|error| format!("not a valid WebAssembly module: {error:#}"))?;
@@ -86,8 +98,26 @@ impl Module {
         matches!(self.code.get_export(name), Some(ExternType::Func(_)))
     }
 
-    /// True when there is a memory export of this name.
-    pub fn has_memory(&self, name: &str) -> bool {
-        matches!(self.code.get_export(name), Some(ExternType::Memory(_)))
+    /// True when there is a function export of this name that takes one i32
+    /// and gives one.
+    pub fn has_i32_function(&self, name: &str) -> bool {
+        let Some(ExternType::Func(ty)) = self.code.get_export(name) else {
+            return false;
+        };
+        let is_i32 = |mut types: Box<dyn Iterator<Item = ValType> + '_>| {
+            matches!((types.next(), types.next()), (Some(ValType::I32), None))
+        };
+        is_i32(Box::new(ty.params())) && is_i32(Box::new(ty.results()))
+    }
+
+    /// The memory export of this name.
+    pub fn memory(&self, name: &str) -> Option<Memory> {
+        let Some(ExternType::Memory(ty)) = self.code.get_export(name) else {
+            return None;
+        };
+        Some(Memory {
+            is_64: ty.is_64(),
+            minimum: ty.minimum().saturating_mul(ty.page_size()),
+        })
     }
 }

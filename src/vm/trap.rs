@@ -37,6 +37,11 @@ impl From<wasmtime::Error> for Trap {
 }
 
 impl Trap {
+    /// The cause alone, in one line.
+    pub fn cause(&self) -> &str {
+        self.message.lines().next().unwrap_or_default()
+    }
+
     /// A Rust panic in a host function, caught at the edge of the guest call.
     pub(super) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Self {
         let cause = payload
