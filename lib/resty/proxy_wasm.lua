@@ -31,16 +31,7 @@ function _M.load(name, path, opts)
     if wrong then
         error(wrong, 2)
     end
-    local bytes, err = plugins.read_file(path)
-    if not bytes then
-        return nil, "failed to load plugin \"" .. name .. "\": " .. err
-    end
-    local plugin
-    plugin, err = plugins.load(name, bytes, opts)
-    if not plugin then
-        return nil, "plugin \"" .. name .. "\", " .. path .. ": " .. err
-    end
-    return plugin
+    return plugins.load_file(name, path, opts)
 end
 
 
@@ -52,7 +43,7 @@ function _M.on_configure(plugin, conf)
     if not encoded then
         error(err, 2)
     end
-    return plugins.configure(plugin, encoded)
+    return phases.configure(plugin, encoded)
 end
 
 

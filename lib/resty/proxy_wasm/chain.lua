@@ -29,7 +29,7 @@ local mt = { __index = _M }
 local function read_entry(entry, index)
     local where = "chain entry " .. index .. ": "
     if type(entry) ~= "table" then
-        error(where .. "must be a table", 4)
+        error(where .. "must be a table", 3)
     end
     local opts = {}
     for key, value in pairs(entry) do
@@ -38,43 +38,38 @@ local function read_entry(entry, index)
         end
     end
     if type(entry.name) ~= "string" or entry.name == "" then
-        error(where .. "\"name\" must be a non-empty string", 4)
+        error(where .. "\"name\" must be a non-empty string", 3)
     end
     if type(entry.path) ~= "string" then
-        error(where .. "\"path\" must be a string", 4)
+        error(where .. "\"path\" must be a string", 3)
     end
     local wrong = plugins.check_options(opts)
     if wrong then
-        error(where .. wrong, 4)
+        error(where .. wrong, 3)
     end
-    return entry.name, entry.path, opts
+    local conf, err = plugins.encode_config(entry.config)
+    if not conf then
+        error(where .. err, 3)
+    end
+    return entry.name, entry.path, opts, conf
 end
 
 
 function _M.new(entries)
     if type(entries) ~= "table" or #entries == 0 then
-        error("a chain needs a list of at least one plugin", 3)
+        error("a chain needs a list of at least one plugin", 2)
     end
     local self = { size = #entries }
     for index = 1, #entries do
-        local name, path, opts = read_entry(entries[index], index)
-        local where = "plugin \"" .. name .. "\": "
-        local conf, root, plugin, bytes, err
-        conf, err = plugins.encode_config(entries[index].config)
-        if not conf then
-            return nil, where .. err
-        end
-        bytes, err = plugins.read_file(path)
-        if not bytes then
-            return nil, where .. err
-        end
-        plugin, err = plugins.load(name, bytes, opts)
+        local name, path, opts, conf = read_entry(entries[index], index)
+        local plugin, root, err
+        plugin, err = plugins.load_file(name, path, opts)
         if not plugin then
-            return nil, where .. path .. ": " .. err
+            return nil, err
         end
-        root, err = plugins.configure(plugin, conf)
+        root, err = phases.configure(plugin, conf)
         if not root then
-            return nil, where .. err
+            return nil, "plugin \"" .. name .. "\": " .. err
         end
         self[index] = root
     end

@@ -8,7 +8,9 @@ local type       = type
 local pairs      = pairs
 local pcall      = pcall
 local tostring   = tostring
+local sort       = table.sort
 local concat     = table.concat
+local ceil       = math.ceil
 local io_open    = io.open
 local str_char   = string.char
 local bit_band   = require("bit").band
@@ -52,6 +54,9 @@ function _M.is_root(root)
 end
 
 
+-- Milliseconds are an int32.
+local MAX_SECONDS = 2^31 / 1000
+
 -- What `load` takes beside name and path: type, and what it becomes.
 local OPTIONS = {
     root_id = "string",
@@ -65,6 +70,16 @@ local OPTIONS = {
 }
 
 
+local function sorted(map)
+    local words = {}
+    for word in pairs(map) do
+        words[#words + 1] = tostring(word)
+    end
+    sort(words)
+    return concat(words, ", ")
+end
+
+
 -- Checks options; gives a sentence about the first that is wrong.
 function _M.check_options(opts)
     if opts == nil then
@@ -76,22 +91,19 @@ function _M.check_options(opts)
     for key, value in pairs(opts) do
         local expected = OPTIONS[key]
         if not expected then
-            return "unknown option \"" .. tostring(key) .. "\""
+            return "unknown option \"" .. tostring(key) .. "\", known are: " .. sorted(OPTIONS)
         end
         if type(expected) == "table" then
             if expected[value] == nil then
-                local words = {}
-                for word in pairs(expected) do
-                    words[#words + 1] = tostring(word)
-                end
-                table.sort(words)
-                return "option \"" .. key .. "\" must be one of: " .. concat(words, ", ")
+                return "option \"" .. key .. "\" must be one of: " .. sorted(expected)
             end
         elseif type(value) ~= expected then
             return "option \"" .. key .. "\" must be a " .. expected
         end
     end
-    if opts.pause_timeout and (opts.pause_timeout <= 0 or opts.pause_timeout > 2^31 / 1000) then
+    local timeout = opts.pause_timeout
+    -- Asked for what is right, as NaN is never wrong.
+    if timeout and not (timeout > 0 and timeout < MAX_SECONDS) then
         return "option \"pause_timeout\" must be a number of seconds above 0"
     end
     for name, address in pairs(opts.upstreams or {}) do
@@ -127,10 +139,11 @@ local function read_file(path)
         return nil, err
     end
     local bytes
+    -- A folder can be opened, but not read.
     bytes, err = file:read("*a")
     file:close()
     if not bytes then
-        return nil, path .. ": " .. (err or "cannot be read")
+        return nil, path .. ": " .. err
     end
     return bytes
 end
@@ -138,7 +151,7 @@ _M.read_file = read_file
 
 
 -- Compiles the module in `bytes`. Options must have been checked.
-function _M.load(name, bytes, opts)
+local function load(name, bytes, opts)
     opts = opts or {}
     local flags = 0
     for key, choices in pairs(OPTIONS) do
@@ -151,7 +164,8 @@ function _M.load(name, bytes, opts)
     local upstreams = serialize(opts.upstreams or {})
     local options = ffi_new("rpw_options", {
         flags = flags,
-        pause_timeout = (opts.pause_timeout or 0) * 1000,
+        -- 0 would be the default.
+        pause_timeout = ceil((opts.pause_timeout or 0) * 1000),
         root_id = { root_id, #root_id },
         vm_configuration = { vm_config, #vm_config },
         upstreams = { upstreams, #upstreams },
@@ -161,6 +175,22 @@ function _M.load(name, bytes, opts)
         return nil, last_error()
     end
     return ffi_gc(plugin, free_plugin)
+end
+_M.load = load
+
+
+-- As `load`, from a file; the error names plugin and file.
+function _M.load_file(name, path, opts)
+    local plugin
+    local bytes, err = read_file(path)
+    if bytes then
+        plugin, err = load(name, bytes, opts)
+        err = err and path .. ": " .. err
+    end
+    if not plugin then
+        return nil, "plugin \"" .. name .. "\": " .. err
+    end
+    return plugin
 end
 
 
@@ -188,7 +218,8 @@ function _M.encode_config(conf)
     end
     local ok, cjson = pcall(require, "cjson.safe")
     if not ok then
-        return nil, "a configuration that is a table needs lua-cjson, which is not installed"
+        return nil, "a configuration that is a table needs lua-cjson, which is not installed: "
+                    .. "give it as a string"
     end
     local json, err = cjson.encode(conf)
     if not json then
