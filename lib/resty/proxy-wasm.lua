@@ -47,7 +47,7 @@ function _M.on_configure(plugin, conf)
     if type(conf) ~= "string" or conf == "" then
         return nil, "bad conf"
     end
-    local ctx, err = plugins.configure(plugin, conf)
+    local ctx, err = phases.configure(plugin, conf)
     if not ctx then
         ngx_log(ERR, "[proxy-wasm] ", err)
         return nil, "failed to run proxy_on_configure"

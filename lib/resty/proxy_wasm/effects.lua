@@ -155,6 +155,7 @@ end
 -- Does what is no request's own.
 function _M.drain()
     pull(nil, nil)
+    callout.go_on()
 end
 
 
@@ -165,8 +166,11 @@ local function wait(root, r, deadline)
     local left = deadline - ngx_now()
     if left > 0 then
         local ok, err = sema:wait(left)
-        if ok or err ~= "timeout" then
+        if ok then
             return
+        end
+        if err ~= "timeout" then
+            ngx_log(ERR, "[proxy-wasm] cannot wait: ", err)
         end
     end
     lib.rpw_pause_expired(root, r)
@@ -188,6 +192,10 @@ function _M.settle(root, r, rc)
             return rc
         end
         rc = lib.rpw_state(root, r)
+    end
+    if rc < 0 then
+        -- The instance may be lost, and others wait for it.
+        _M.drain()
     end
     return rc
 end

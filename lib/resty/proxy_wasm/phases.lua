@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 local base = require "resty.core.base"
 local library = require "resty.proxy_wasm.lib"
+local plugins = require "resty.proxy_wasm.plugin"
 local effects = require "resty.proxy_wasm.effects"
 local timer = require "resty.proxy_wasm.timer"
 
@@ -25,6 +26,14 @@ local WANTS_RESPONSE_HEADERS = lib.RPW_RESPONSE_HEADERS
 local _M = {}
 
 
+-- Makes a root context, and does what its callbacks left to do.
+function _M.configure(plugin, conf)
+    local root, err = plugins.configure(plugin, conf)
+    effects.drain()
+    return root, err
+end
+
+
 local function request()
     local r = get_request()
     if not r then
@@ -40,7 +49,7 @@ function _M.request_headers(root)
     if not timer.running then
         timer.start()
     end
-    if rc > 0 then
+    if rc ~= 0 then
         return settle(root, r, rc)
     end
     return rc
@@ -50,7 +59,7 @@ end
 function _M.request_body(root, body, end_of_body)
     local r = request()
     local rc = lib.rpw_request_body(root, r, body, body and #body or 0, end_of_body and 1 or 0)
-    if rc > 0 then
+    if rc ~= 0 then
         return settle(root, r, rc)
     end
     return rc
@@ -96,7 +105,7 @@ function _M.response_headers(root)
     if not timer.running then
         timer.start()
     end
-    if rc > 0 then
+    if rc ~= 0 then
         return settle(root, r, rc)
     end
     return rc
@@ -106,7 +115,7 @@ end
 function _M.response_body(root)
     local r = request()
     local rc = lib.rpw_response_body(root, r)
-    if rc > 0 then
+    if rc ~= 0 then
         return settle(root, r, rc)
     end
     return rc
@@ -115,11 +124,10 @@ end
 
 function _M.log(root)
     local rc = lib.rpw_log(root, request())
-    if rc > 0 then
+    if rc ~= 0 then
         effects.drain()
-        return 0
     end
-    return rc
+    return rc < 0 and rc or 0
 end
 
 
