@@ -203,9 +203,11 @@ impl State {
         Ok(())
     }
 
-    /// Lets a paused http context go on. Before its callback has returned the
-    /// wish is kept.
+    /// Lets a paused http context go on. In its own callback, which may pause
+    /// it yet, the wish is kept; at any other time there is nothing to let go
+    /// on, and the next pause is not to be missed.
     pub fn resume(&mut self, id: u32) {
+        let driven = self.current.active;
         let Some(http) = self.contexts.http.get_mut(&id) else {
             return;
         };
@@ -216,7 +218,7 @@ impl State {
                 serial: http.serial,
             });
         } else {
-            http.continued = true;
+            http.continued |= driven == id;
         }
     }
 
