@@ -98,6 +98,9 @@ typedef struct rpw_target {
     struct rpw_str server_name;
     // Milliseconds, for everything together.
     int32_t timeout;
+    // 1: when a connection was closed without an answer, the request may be
+    // sent again over another one.
+    int32_t repeatable;
 } rpw_target;
 
 // A header: name and value.

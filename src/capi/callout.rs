@@ -41,6 +41,9 @@ pub struct rpw_target {
     pub server_name: rpw_str,
     /// Milliseconds, for everything together.
     pub timeout: i32,
+    /// 1: when a connection was closed without an answer, the request may be
+    /// sent again over another one.
+    pub repeatable: i32,
 }
 
 impl rpw_callout {
@@ -96,6 +99,7 @@ pub unsafe extern "C" fn rpw_callout_target(callout: *mut rpw_callout, target: *
             tls: exchange.target.tls.into(),
             server_name: rpw_str::lend(&exchange.server_name),
             timeout: i32::try_from(exchange.timeout_ms).unwrap_or(i32::MAX),
+            repeatable: exchange.repeatable.into(),
         };
         // SAFETY: writable, as promised.
         unsafe { target.write(filled) };

@@ -14,8 +14,13 @@ pub struct Exchange {
     /// The host name that TLS must prove.
     pub server_name: Vec<u8>,
     pub timeout_ms: u32,
+    /// Doing it twice does what doing it once does.
+    pub repeatable: bool,
     pub http1: Http1,
 }
+
+/// Idempotent methods (RFC 9110 §9.2.2).
+const REPEATABLE: [&[u8]; 6] = [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"];
 
 impl Plugin {
     /// Begins the callout of a token. `None`: its instance was lost meanwhile.
@@ -25,6 +30,7 @@ impl Plugin {
         let target = callout.target.clone();
         let timeout_ms = callout.timeout_ms;
         let server_name = host_of(&request.authority).to_vec();
+        let repeatable = REPEATABLE.contains(&&request.method[..]);
         // A request is checked when it is asked for.
         let http1 = Http1::new(request, MAX_CALLOUT_RESPONSE).ok()?;
         Some(Exchange {
@@ -32,6 +38,7 @@ impl Plugin {
             target,
             server_name,
             timeout_ms,
+            repeatable,
             http1,
         })
     }

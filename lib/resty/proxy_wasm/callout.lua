@@ -1,12 +1,13 @@
 -- Callouts: moves bytes between cosockets and the library, which speaks the
--- protocol. They run in light threads of one timer, so that they work in
--- every phase and outlive the request that asked for them.
+-- protocol. They run in light threads of a timer, so that they work in every
+-- phase and outlive the request that asked for them.
 
 local ffi = require "ffi"
 local semaphore = require "ngx.semaphore"
 local library = require "resty.proxy_wasm.lib"
 
 
+local error           = error
 local pcall           = pcall
 local tostring        = tostring
 local ffi_gc          = ffi.gc
@@ -15,7 +16,6 @@ local ngx_log         = ngx.log
 local ngx_now         = ngx.now
 local ngx_tcp         = ngx.socket.tcp
 local ngx_timer_at    = ngx.timer.at
-local ngx_exiting     = ngx.worker.exiting
 local ngx_spawn       = ngx.thread.spawn
 local ERR             = ngx.ERR
 
@@ -24,16 +24,25 @@ local to_string  = library.to_string
 local last_error = library.last_error
 
 
--- Seconds that the timer stays after its last callout; an exiting worker
--- waits for it no longer.
-local LINGER = 0.5
-
 -- Bytes asked for in one read.
 local READ_SIZE = 16384
 
 -- Milliseconds that an idle connection is kept, and how many to one place.
 local KEEP_IDLE = 60000
 local KEEP_SIZE = 32
+
+-- Callouts that one timer takes. nginx gives back what cosockets and threads
+-- take from a timer's memory only when the timer ends, and on a busy worker it
+-- would never end: after so many another one goes on.
+local TAKE = 500
+
+-- When so many still have a slow callout, the last one takes on: nginx runs
+-- 256 at a time (lua_max_running_timers), which are not ours alone.
+local MAX_TIMERS = 64
+
+-- Seconds after which a timer that did not begin is given up: nginx drops
+-- timers when too many run.
+local BEGIN_WITHIN = 1
 
 
 local _M = {}
@@ -44,9 +53,9 @@ local output = ffi.new("rpw_str[1]")
 -- Callouts that no thread has taken yet, first in, first out.
 local queue, first, last = {}, 1, 0
 
-local dispatching = false
-local idle = 0
-local wake, work
+-- The timer that takes callouts, if there is one, and the number of all.
+local current
+local timers = 0
 
 local drain
 
@@ -66,7 +75,8 @@ local function fail(callout, why)
 end
 
 
--- Connects, shakes hands, sends. Gives the socket, or nil and why not.
+-- Connects, shakes hands, sends. Gives the socket and whether it is a kept
+-- one; or nil, why not, and whether a kept one failed.
 local function open(to, left)
     local sock = ngx_tcp()
     sock:settimeout(left())
@@ -77,51 +87,68 @@ local function open(to, left)
         ok, err = sock:connect(to.host, to.port, { pool = to.pool, pool_size = KEEP_SIZE })
     end
     if not ok then
-        return nil, "connect: " .. err
+        return nil, "connect: " .. err, false
     end
-    local reused = sock:getreusedtimes() or 0
-    if to.tls and reused == 0 then
+    local kept = sock:getreusedtimes() > 0
+    if to.tls and not kept then
         sock:settimeout(left())
         ok, err = sock:sslhandshake(nil, to.server_name, true)
         if not ok then
             sock:close()
-            return nil, "TLS handshake: " .. err
+            return nil, "TLS handshake: " .. err, false
         end
     end
     sock:settimeout(left())
     ok, err = sock:send(to.output)
     if not ok then
         sock:close()
-        return nil, "send: " .. err, reused > 0
+        return nil, "send: " .. err, kept and err ~= "timeout"
     end
-    return sock, nil, reused > 0
+    return sock, kept
 end
 
 
--- Feeds the answer to the library. Gives what to do with the connection, or
--- nil and why there is no answer; the third value is true when not a byte came.
+-- Feeds the answer to the library. Gives what to do with the connection; or
+-- nil, why there is no answer, and whether the connection ended before a byte.
 local function read(callout, sock, left)
     local nothing = true
     while true do
         sock:settimeout(left())
         local data, err = sock:receiveany(READ_SIZE)
-        if not data and err ~= "closed" then
-            return nil, "receive: " .. err, nothing
+        if not data and (nothing or err ~= "closed") then
+            return nil, "receive: " .. err, nothing and err ~= "timeout"
         end
-        if data then
-            nothing = false
-        end
+        nothing = false
         local rc = lib.rpw_callout_receive(callout, data, data and #data or 0)
         if rc < 0 then
-            return nil, last_error(), nothing and not data
+            return nil, last_error(), false
         end
         if rc ~= lib.RPW_CALLOUT_MORE then
             return rc
         end
         if left() <= 1 then
-            return nil, "timeout"
+            return nil, "receive: timeout", false
         end
     end
+end
+
+
+-- One attempt. Gives true; or nil, why not, and whether another may do.
+local function try(callout, to, left)
+    local sock, kept, stale = open(to, left)
+    if not sock then
+        return nil, kept, stale
+    end
+    local rc, err, nothing = read(callout, sock, left)
+    if rc ~= lib.RPW_CALLOUT_KEEP or not sock:setkeepalive(KEEP_IDLE, KEEP_SIZE) then
+        sock:close()
+    end
+    if rc then
+        return true
+    end
+    -- Perhaps it was closed while the request was on its way: but perhaps the
+    -- upstream has seen the request.
+    return nil, err, kept and nothing and to.repeatable
 end
 
 
@@ -135,6 +162,7 @@ local function exchange(callout)
         port = t.port,
         tls = t.tls == 1,
         server_name = to_string(t.server_name),
+        repeatable = t.repeatable == 1,
         output = to_string(output[0]),
     }
     to.pool = "proxy-wasm:" .. to.host .. ":" .. to.port
@@ -146,29 +174,15 @@ local function exchange(callout)
         return ms > 1 and ms or 1
     end
 
+    local ok, err, again
+    -- The other side may close kept connections whenever it likes, all of them.
     for _ = 1, KEEP_SIZE + 1 do
-        local sock, err, reused = open(to, left)
-        local rc, nothing
-        if sock then
-            rc, err, nothing = read(callout, sock, left)
-            if rc == lib.RPW_CALLOUT_KEEP then
-                sock:setkeepalive(KEEP_IDLE, KEEP_SIZE)
-                return true
-            end
-            sock:close()
-            if rc then
-                return true
-            end
-        else
-            nothing = true
-        end
-        -- The other side may close a kept connection whenever it likes: then
-        -- nobody has seen the request.
-        if not (reused and nothing) or left() <= 1 then
-            return nil, err
+        ok, err, again = try(callout, to, left)
+        if ok or not again or left() <= 1 then
+            break
         end
     end
-    return nil, "every kept connection was closed"
+    return ok, err
 end
 
 
@@ -195,79 +209,95 @@ local function take()
 end
 
 
--- One light thread: takes callouts until the timer ends.
-local function thread()
-    while dispatching do
-        local callout = take()
-        if callout then
-            local ok, err = pcall(run, callout)
-            if not ok then
-                ngx_log(ERR, "[proxy-wasm] callout: ", err)
-            end
-        else
-            idle = idle + 1
-            if idle == dispatching then
-                wake:post(1)
-            end
-            work:wait(LINGER * 2)
-            idle = idle - 1
-        end
-    end
-end
-
-
--- `dispatching` is the number of threads, or false without a timer.
-local function dispatch()
-    while true do
-        while last - first + 1 > 0 and last - first + 1 > idle do
-            dispatching = dispatching + 1
-            ngx_spawn(thread)
-        end
-        local woken = wake:wait(LINGER)
-        if first > last and idle == dispatching and (not woken or ngx_exiting()) then
-            break
-        end
-    end
-    local threads = dispatching
-    dispatching = false
-    work:post(threads)
-end
-
-
-local function begin()
-    wake, work = semaphore.new(0), semaphore.new(0)
-    dispatching, idle = 0, 0
-    local ok, err = ngx_timer_at(0, function()
-        local done, why = pcall(dispatch)
-        if not done then
-            dispatching = false
-            ngx_log(ERR, "[proxy-wasm] callouts: ", why)
-        end
-    end)
+-- One light thread, for one callout.
+local function thread(timer, callout)
+    local ok, err = pcall(run, callout)
     if not ok then
-        dispatching = false
-        return nil, err
+        ngx_log(ERR, "[proxy-wasm] callout: ", err)
     end
-    return true
+    timer.running = timer.running - 1
+    if timer.running == 0 then
+        if timer.over then
+            timers = timers - 1
+        else
+            timer.wake:post(1)
+        end
+    end
+end
+
+
+-- Takes callouts until none is left and all are answered, or another timer is
+-- to go on; then the threads end for themselves.
+local function serve(timer)
+    while true do
+        local callout = take()
+        while callout do
+            timer.taken = timer.taken + 1
+            timer.running = timer.running + 1
+            ngx_spawn(thread, timer, callout)
+            callout = take()
+        end
+        if timer.running == 0 or (timer.taken >= TAKE and timers < MAX_TIMERS) then
+            return
+        end
+        local ok, err = timer.wake:wait(60)
+        if not ok and err ~= "timeout" then
+            error(err)
+        end
+    end
+end
+
+
+local function dispatch(_, timer)
+    timer.begun = true
+    timers = timers + 1
+    local ok, err = pcall(serve, timer)
+    if not ok then
+        ngx_log(ERR, "[proxy-wasm] callouts: ", err)
+    end
+    -- Nothing yields from where the queue was seen empty to here: no callout
+    -- is left to a timer that is over.
+    timer.over = true
+    if timer.running == 0 then
+        timers = timers - 1
+    end
+    if current == timer then
+        current = nil
+    end
+end
+
+
+-- Sees to it that a timer takes what is in the queue. When nginx gives none,
+-- the callouts wait, and the next call asks again.
+function _M.go_on()
+    if first > last then
+        return
+    end
+    if current and (current.begun or ngx_now() - current.asked < BEGIN_WITHIN) then
+        current.wake:post(1)
+        return
+    end
+    current = {
+        wake = semaphore.new(0),
+        asked = ngx_now(),
+        begun = false,
+        over = false,
+        taken = 0,
+        running = 0,
+    }
+    local ok, err = ngx_timer_at(0, dispatch, current)
+    if not ok then
+        current = nil
+        ngx_log(ERR, "[proxy-wasm] callouts must wait, there is no timer: ", err)
+    end
 end
 
 
 -- Takes a callout of the library over, and performs it.
 function _M.start(callout)
-    callout = ffi_gc(callout, free)
-    if not dispatching then
-        local ok, err = begin()
-        if not ok then
-            fail(callout, "no timer: " .. err)
-            return
-        end
-    end
     last = last + 1
-    queue[last] = callout
-    if idle > 0 then
-        work:post(1)
-    end
-    wake:post(1)
+    queue[last] = ffi_gc(callout, free)
+    _M.go_on()
 end
 
 

@@ -46,6 +46,8 @@ typedef struct rpw_target {
     struct rpw_str server_name;
 
     int32_t timeout;
+
+    int32_t repeatable;
 } rpw_target;
 
 typedef struct rpw_pair {

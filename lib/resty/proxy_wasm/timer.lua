@@ -9,6 +9,7 @@ local ngx          = ngx
 local ngx_log      = ngx.log
 local ngx_sleep    = ngx.sleep
 local ngx_timer_at = ngx.timer.at
+local ngx_exiting  = ngx.worker.exiting
 local ERR          = ngx.ERR
 
 local lib   = library.lib
@@ -24,11 +25,11 @@ local _M = {
 }
 
 
-local function sweep(premature)
+local function sweep()
     local alive = lib.rpw_sweep()
     drain()
     -- An exiting worker starts no timers; its last requests keep it anyway.
-    while premature and alive > 0 do
+    while alive > 0 and ngx_exiting() do
         ngx_sleep(PERIOD_EXITING)
         alive = lib.rpw_sweep()
         drain()
@@ -41,7 +42,7 @@ end
 
 
 function _M.start()
-    local ok, err = ngx_timer_at(PERIOD, sweep)
+    local ok, err = ngx_timer_at(ngx_exiting() and 0 or PERIOD, sweep)
     if not ok then
         ngx_log(ERR, "[proxy-wasm] cannot start the timer that ends contexts: ", err)
         return
