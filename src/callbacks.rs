@@ -1,4 +1,5 @@
 //! What the host calls in the guest: the mirror of THE TABLE.
+#![forbid(unsafe_code)]
 
 use crate::vm::{Callback, Instance};
 

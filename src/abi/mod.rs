@@ -1,6 +1,7 @@
 //! The vocabulary of the Proxy-Wasm specification: numbers, codecs, limits.
 //!
 //! This room knows no WebAssembly engine and no proxy, and has no `unsafe`.
+#![forbid(unsafe_code)]
 
 pub mod limits;
 pub mod pairs;

@@ -1,5 +1,6 @@
 //! The state machine of contexts, sans-IO: what a plugin's contexts are doing,
 //! and what is to be done for them.
+#![forbid(unsafe_code)]
 
 pub mod contexts;
 pub mod effect;

@@ -1,5 +1,6 @@
 //! Host functions: THE TABLE, and one file for each section of the
 //! specification behind it.
+#![forbid(unsafe_code)]
 
 mod buffers;
 mod callouts;

@@ -1,5 +1,6 @@
 //! Plugins: a module, an instance, its contexts and what is done when one of
 //! them fails.
+#![forbid(unsafe_code)]
 
 pub mod callout;
 pub mod error;
