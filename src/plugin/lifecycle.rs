@@ -193,7 +193,10 @@ impl Plugin {
         let mut roots: Vec<u32> = self.state().contexts.roots.keys().copied().collect();
         roots.sort_unstable();
         for root in roots {
-            self.start_root(root)?;
+            if let Err(why) = self.start_root(root) {
+                self.end_instance();
+                return Err(why);
+            }
         }
         Ok(())
     }
@@ -237,17 +240,19 @@ impl Plugin {
     /// `trial` (in the master process) runs it on an instance that is thrown
     /// away: workers make their own.
     ///
-    /// Errors: a callback failed or refused; the root context is gone.
+    /// Errors: a callback failed or refused; the root context is gone. Where it
+    /// refused, other root contexts are not touched.
     pub fn add_root(&mut self, configuration: &[u8], trial: bool) -> Result<u32, Error> {
         // Before the new root is there: a start would configure it, too.
         let started = self.running().map(drop);
         let root = self.state().contexts.add_root(configuration);
         let configured = started.and_then(|()| self.start_root(root));
-        if trial {
-            self.end_instance();
-        }
         if configured.is_err() {
-            self.state().contexts.remove_root(root);
+            self.close_root(root);
+        }
+        // What refused its only configuration begins anew with the next one.
+        if trial || self.state().contexts.roots.is_empty() {
+            self.end_instance();
         }
         configured.map(|()| root)
     }
@@ -269,7 +274,6 @@ impl Plugin {
                 _ => call(running, |c| &c.proxy_on_configure, (root, size)),
             })?;
             if accepted == Some(0) {
-                self.end_instance();
                 return Err(Error::Callback {
                     callback: name,
                     cause: "the plugin refused its configuration".to_owned(),
