@@ -18,6 +18,8 @@ pub struct RootContext {
     pub children: u32,
     /// Nobody uses it any more: it goes with its last child.
     pub closing: bool,
+    /// Ids for its next http contexts.
+    free: VecDeque<u32>,
 }
 
 /// One request, as one root context sees it.
@@ -119,7 +121,9 @@ pub enum Ids {
     /// Never the same again.
     #[default]
     Unique,
-    /// The last one freed first, as wasm-nginx-module does.
+    /// As wasm-nginx-module: a root context takes the id of one that is gone,
+    /// an http context the id of one that is gone under the same root context,
+    /// each the one that is free for longest.
     Reused,
 }
 
@@ -130,7 +134,8 @@ pub struct Contexts {
     by_request: FastMap<(Request, u32), u32>,
     ids: Ids,
     last_id: u32,
-    free: Vec<u32>,
+    /// Ids for the next root contexts.
+    free: VecDeque<u32>,
 }
 
 impl Contexts {
@@ -141,10 +146,7 @@ impl Contexts {
         }
     }
 
-    fn allocate(&mut self) -> u32 {
-        if let Some(id) = self.free.pop() {
-            return id;
-        }
+    fn new_id(&mut self) -> u32 {
         loop {
             self.last_id = self.last_id.wrapping_add(1);
             let id = self.last_id;
@@ -156,26 +158,21 @@ impl Contexts {
         }
     }
 
-    fn release_id(&mut self, id: u32) {
-        if self.ids == Ids::Reused {
-            self.free.push(id);
-        }
-    }
-
     pub fn add_root(&mut self, configuration: &[u8]) -> u32 {
-        let id = self.allocate();
+        let id = self.free.pop_front().unwrap_or_else(|| self.new_id());
         let root = RootContext {
             configuration: configuration.into(),
             children: 0,
             closing: false,
+            free: VecDeque::new(),
         };
         self.roots.insert(id, root);
         id
     }
 
     pub fn remove_root(&mut self, id: u32) {
-        if self.roots.remove(&id).is_some() {
-            self.release_id(id);
+        if self.roots.remove(&id).is_some() && self.ids == Ids::Reused {
+            self.free.push_back(id);
         }
     }
 
@@ -194,10 +191,12 @@ impl Contexts {
     }
 
     pub fn add_http(&mut self, root: u32, serial: u32, request: Rc<RequestState>) -> u32 {
-        let id = self.allocate();
-        if let Some(root) = self.roots.get_mut(&root) {
-            root.children += 1;
-        }
+        let parent = self.roots.get_mut(&root);
+        let free = parent.and_then(|parent| {
+            parent.children += 1;
+            parent.free.pop_front()
+        });
+        let id = free.unwrap_or_else(|| self.new_id());
         self.by_request.insert((request.request, root), id);
         let context = HttpContext::new(id, root, serial, request);
         self.http.insert(id, Box::new(context));
@@ -216,15 +215,17 @@ impl Contexts {
             root.children -= 1;
         }
         if !still_named {
-            self.release_id(id);
+            self.forget_id(id, context.root);
         }
         Some(context)
     }
 
     /// Gives an id back that [`Contexts::remove_http`] had kept.
-    pub fn forget_id(&mut self, id: u32) {
-        if !self.http.contains_key(&id) {
-            self.release_id(id);
+    pub fn forget_id(&mut self, id: u32, root: u32) {
+        if self.ids == Ids::Reused
+            && let Some(root) = self.roots.get_mut(&root)
+        {
+            root.free.push_back(id);
         }
     }
 }

@@ -260,7 +260,7 @@ impl State {
             Some(http) => http.callouts -= 1,
             None if id != 0 => {
                 if !self.callouts.values().any(|other| other.origin.http == id) {
-                    self.contexts.forget_id(id);
+                    self.contexts.forget_id(id, callout.origin.root);
                 }
             }
             None => {}

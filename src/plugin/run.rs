@@ -328,6 +328,11 @@ impl Plugin {
         if let Some(old) = self.state().contexts.find_ending(request, root) {
             self.finish(old, false);
         }
+        if self.options.ids == Ids::Reused {
+            // Ids are free from the end of the request on, as in
+            // wasm-nginx-module, not only when the timer comes.
+            self.sweep();
+        }
         let id = self.state().create_http(root, request).map_err(misuse)?;
         self.call(id, "proxy_on_context_create", |running| {
             call(running, |c| &c.proxy_on_context_create, (id, root))
