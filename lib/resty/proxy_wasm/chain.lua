@@ -150,9 +150,11 @@ end
 function _M.body_filter(self)
     for i = 1, self.size do
         if phases.response_body(self[i]) < 0 then
-            -- The rest of the response must not pass unseen.
-            ngx_arg[1] = nil
+            -- The rest of the response must not pass unseen. The end comes
+            -- first: without a chunk there is nothing to mark as the last, and
+            -- the response would never end.
             ngx_arg[2] = true
+            ngx_arg[1] = nil
             return
         end
     end

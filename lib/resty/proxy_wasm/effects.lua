@@ -111,10 +111,12 @@ end
 
 local function set_response_body(e)
     local body = to_string(e.body)
-    ngx_arg[1] = body ~= "" and body or nil
+    -- The end comes first: without a chunk there is nothing to mark as the
+    -- last, and the response would never end.
     if e.status == 1 then
         ngx_arg[2] = true
     end
+    ngx_arg[1] = body ~= "" and body or nil
 end
 
 
