@@ -11,6 +11,7 @@ use libc::{c_char, c_void};
 use super::error;
 use super::handle::{bytes, request, rpw_pair, wall};
 use super::plugin::rpw_root;
+use crate::context::HeaderList;
 use crate::host::Request;
 use crate::plugin::{Error, Outcome, Plugin};
 
@@ -136,13 +137,11 @@ pub unsafe extern "C" fn rpw_hand_response_headers(
                 0 => &[],
                 _ => std::slice::from_raw_parts(pairs, count),
             };
-            let headers = pairs.iter().map(|pair| {
-                (
-                    pair.key.bytes().to_ascii_lowercase(),
-                    pair.value.bytes().to_vec(),
-                )
-            });
-            plugin.hand_response_headers(root, request, headers.collect())
+            let mut headers = HeaderList::new();
+            for pair in pairs {
+                headers.push(pair.key.bytes(), pair.value.bytes());
+            }
+            plugin.hand_response_headers(root, request, headers)
         })
     }
 }

@@ -5,12 +5,14 @@
 pub mod contexts;
 pub mod effect;
 pub mod hasher;
+pub mod header_list;
 pub mod phase;
 pub mod request;
 pub mod state;
 
 pub use contexts::{Contexts, HttpContext, Ids, RootContext};
 pub use effect::{Effect, LocalResponse};
+pub use header_list::HeaderList;
 pub use phase::Stage;
 pub use request::RequestState;
 pub use state::{Callout, Current, Origin, PluginInfo, State};

@@ -3,9 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 use super::hasher::FastMap;
+use super::header_list::HeaderList;
 use crate::host::{Host, Request, Result};
 
 /// A header as it is kept: lower-cased name, value.
@@ -22,7 +24,7 @@ pub struct RequestState {
     /// Tells the request from a later one at the same address.
     started: u64,
     /// The response's headers, handed over by Lua in the header filter.
-    pub response_headers: RefCell<Option<Vec<Header>>>,
+    pub response_headers: RefCell<Option<HeaderList>>,
     /// A `:path` that a plugin set and Lua has not applied yet.
     pub path: RefCell<Option<Vec<u8>>>,
     /// Values of `proxy_set_property`, readable by later plugins.
@@ -70,6 +72,11 @@ impl RequestState {
         !self.ended() || self.in_log_phase.get()
     }
 
+    /// How many response headers Lua handed over, if it did.
+    pub fn response_header_count(&self) -> Option<usize> {
+        self.response_headers.borrow().as_ref().map(HeaderList::len)
+    }
+
     /// The log phase begins or is over.
     pub fn set_in_log_phase(&self, value: bool) {
         self.in_log_phase.set(value);
@@ -86,12 +93,14 @@ impl RequestState {
         if Rc::strong_count(&self) > 2 {
             return;
         }
+        if let Some(headers) = self.response_headers.take() {
+            headers.recycle();
+        }
         REQUESTS.with_borrow_mut(|all| {
-            if all
-                .get(&self.request)
-                .is_some_and(|kept| Rc::ptr_eq(kept, &self))
+            if let Entry::Occupied(kept) = all.entry(self.request)
+                && Rc::ptr_eq(kept.get(), &self)
             {
-                all.remove(&self.request);
+                kept.remove();
             }
         });
     }

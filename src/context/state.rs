@@ -27,8 +27,6 @@ pub struct PluginInfo {
     pub encoding: Encoding,
     /// Names of upstreams and the addresses they stand for.
     pub upstreams: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The plugin can change response bodies.
-    pub edits_response_body: bool,
     /// A paused request also goes on when its last callout was delivered.
     pub resume_after_callouts: bool,
 }
@@ -73,6 +71,8 @@ pub struct State {
     pub current: Current,
     /// The guest starts or its allocator runs: only the log and WASI answer.
     pub restricted: bool,
+    /// Some http context may be paused: then it is worth looking.
+    pub any_paused: bool,
     /// Work that is no request's own.
     pub effects: VecDeque<Effect>,
     pub callouts: FastMap<u32, Callout>,
@@ -102,6 +102,7 @@ impl State {
             contexts: Contexts::new(ids),
             current: Current::default(),
             restricted: false,
+            any_paused: false,
             effects: VecDeque::new(),
             callouts: FastMap::default(),
             last_token: 0,

@@ -6,8 +6,10 @@ use crate::abi::Status;
 use crate::abi::pairs;
 use crate::abi::types::{LogLevel, MapType};
 use crate::abi::version::AbiVersion;
-use crate::context::State;
 use crate::context::request::{Header, RequestState};
+use crate::context::{HeaderList, State};
+
+const CONNECTION: &[u8] = b"connection";
 
 /// The map that a guest names, after what old SDKs mean by their numbers.
 enum Map {
@@ -119,14 +121,16 @@ fn collect_response(call: &mut Call, encoder: &mut pairs::Encoder) -> Result<(),
         return Ok(());
     };
     let headers = request.response_headers.borrow();
-    if headers.is_none() {
+    let Some(headers) = &*headers else {
         return Ok(());
-    }
+    };
     let mut status = Vec::new();
     if pseudo::get_status(call, &request, &mut status).is_ok() {
         encoder.push(pseudo::STATUS, &status);
     }
-    push_all(encoder, headers.as_ref());
+    for (key, value) in headers.iter() {
+        encoder.push(key, value);
+    }
     Ok(())
 }
 
@@ -159,9 +163,15 @@ fn get_response_header(call: &mut Call, key: &[u8]) -> Result<(), Status> {
     let request = call.request().map_err(|_| Status::NotFound)?;
     let Call { state, out } = call;
     if key.eq_ignore_ascii_case(pseudo::STATUS) {
-        pseudo::get_status(state, &request, out)
-    } else {
-        state.host.response_header(request.request, key, out)
+        return pseudo::get_status(state, &request, out);
+    }
+    match state.host.response_header(request.request, key, out) {
+        // nginx writes it by itself and has it in no list of headers.
+        Err(Status::NotFound) if key.eq_ignore_ascii_case(CONNECTION) => {
+            let variable = b"sent_http_connection";
+            state.host.variable(request.request, variable, out)
+        }
+        found => found,
     }
 }
 
@@ -226,11 +236,26 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
     if pseudo::is_pseudo(key) {
         return write_pseudo(call, &request, response, key, change);
     }
+    if response && is_framing(key) {
+        if let Change::Add(value) | Change::Replace(value) = change {
+            pseudo::refuse(call, key, value, "nginx frames the response");
+        }
+        return Ok(());
+    }
     if response {
         write_response(call, &request, key, change)
     } else {
         write_request(call, &request, key, change)
     }
+}
+
+/// What nginx writes by itself, whatever else is set: a second one beside it
+/// would contradict it. Plugins made for Envoy remove them as a matter of
+/// routine.
+fn is_framing(key: &[u8]) -> bool {
+    [CONNECTION, b"keep-alive", b"transfer-encoding"]
+        .iter()
+        .any(|name| key.eq_ignore_ascii_case(name))
 }
 
 /// Why a header must not be: nginx would write line ends into the message,
@@ -305,10 +330,10 @@ fn write_response(
     // The list that Lua handed over follows.
     if let Some(headers) = &mut *request.response_headers.borrow_mut() {
         if !matches!(change, Change::Add(_)) {
-            headers.retain(|(name, _)| !name.eq_ignore_ascii_case(key));
+            headers.remove(key);
         }
         if let Change::Add(value) | Change::Replace(value) = change {
-            headers.push((key.to_ascii_lowercase(), value.to_vec()));
+            headers.push(key, value);
         }
     }
     Ok(())
@@ -327,7 +352,12 @@ pub fn set_header_map_pairs(call: &mut Call, map: MapType, pairs: &[u8]) -> Resu
         })?,
         Map::Response => {
             let headers = request.response_headers.borrow();
-            old.extend(headers.iter().flatten().map(|(key, _)| key.clone()));
+            old.extend(
+                headers
+                    .iter()
+                    .flat_map(HeaderList::iter)
+                    .map(|(key, _)| key.to_vec()),
+            );
         }
         _ => return Err(Status::BadArgument),
     }

@@ -1,10 +1,10 @@
 //! A plugin from its file to its end: loading, instances, root contexts.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::error::Error;
 use super::link::{Link, link};
+use super::wants::Wants;
 use crate::abi::limits::{DEFAULT_PAUSE_TIMEOUT_MS, MAX_MEMORY};
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
@@ -79,17 +79,6 @@ pub struct Plugin {
     pub(super) wants: Wants,
 }
 
-/// What a module can use, by its exports and imports: nothing else is
-/// prepared for it.
-#[derive(Clone, Copy, Debug)]
-pub struct Wants {
-    pub request_body: bool,
-    pub response_headers: bool,
-    pub response_body: bool,
-    /// Anything from the response headers on, the end of it included.
-    pub response: bool,
-}
-
 impl Plugin {
     /// Compiles and links a module; no instance is made, nothing runs.
     ///
@@ -109,13 +98,12 @@ impl Plugin {
         })?;
         let Link { prepared, stubs } = link(module.clone()).map_err(Error::Load)?;
         check_memory(&module).map_err(Error::Load)?;
-        let wants = Wants::of(&module);
+        let wants = Wants::of(&module, bytes);
         if !stubs.is_empty() {
             let line = format!("imports that a stub answers: {}", stubs.join(", "));
             log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());
         }
 
-        let edits = imports(&module, &["proxy_set_buffer_bytes", "proxy_set_buffer"]);
         let info = Rc::new(PluginInfo {
             name: name.to_vec(),
             root_id: options.root_id.clone(),
@@ -123,7 +111,6 @@ impl Plugin {
             vm_configuration: options.vm_configuration.clone(),
             encoding: options.encoding,
             upstreams: options.upstreams.clone(),
-            edits_response_body: wants.response_body && edits,
             resume_after_callouts: options.resume_after_callouts,
         });
         let state = State::new(host.clone(), info.clone(), options.ids, Metrics::of(name));
@@ -380,19 +367,6 @@ where
     }
 }
 
-impl Wants {
-    fn of(module: &Module) -> Self {
-        let response_headers = module.has_function("proxy_on_response_headers");
-        let response_body = module.has_function("proxy_on_response_body");
-        Wants {
-            request_body: module.has_function("proxy_on_request_body"),
-            response_headers,
-            response_body,
-            response: response_headers || response_body || module.has_function("proxy_on_log"),
-        }
-    }
-}
-
 /// A plugin brings a memory, and a way to get some of it.
 fn check_memory(module: &Module) -> Result<(), String> {
     const MIB: u64 = 1 << 20;
@@ -418,8 +392,4 @@ fn check_memory(module: &Module) -> Result<(), String> {
             None => "it exports no allocator: neither malloc nor proxy_on_memory_allocate".into(),
         },
     )
-}
-
-fn imports(module: &Arc<Module>, names: &[&str]) -> bool {
-    module.imports().any(|import| names.contains(&import.name))
 }

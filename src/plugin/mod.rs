@@ -8,6 +8,7 @@ pub mod lifecycle;
 pub mod link;
 pub mod registry;
 pub mod run;
+pub mod wants;
 
 pub use error::Error;
 pub use lifecycle::{Options, Plugin};

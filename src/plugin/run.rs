@@ -6,8 +6,7 @@ use super::lifecycle::{Life, Plugin, Running, call};
 use crate::abi::Status;
 use crate::abi::types::{Action, LogLevel};
 use crate::callbacks::{Callbacks, HeadersCallback};
-use crate::context::request::Header;
-use crate::context::{Effect, HttpContext, LocalResponse, Stage};
+use crate::context::{Effect, HeaderList, HttpContext, Ids, LocalResponse, Stage};
 use crate::host::Request;
 use crate::vm::Trap;
 
@@ -36,8 +35,10 @@ impl Plugin {
             return self.flags(root, request);
         };
         let headers = self.host.request_header_count(request) + PSEUDO_HEADERS;
-        let has_body = self.host.request_has_body(request);
-        self.http(id).body_due = has_body;
+        let has_body = self.wants.request_end && self.host.request_has_body(request);
+        if has_body {
+            self.http(id).body_due = true;
+        }
 
         let action = self.call(id, "proxy_on_request_headers", |running| {
             call_headers(
@@ -91,11 +92,8 @@ impl Plugin {
             return self.flags(root, request);
         };
         let host = self.host.clone();
-        let has_body = host.response_has_body(request);
-        let edits = self.info.edits_response_body;
-        let shared = self.http(id).request.clone();
-        let listed = shared.response_headers.borrow().as_ref().map(Vec::len);
-        if listed.is_none() && self.wants.response_headers {
+        let listed = self.http(id).request.response_header_count();
+        if listed.is_none() && self.wants.response_list {
             // Lua lists them and comes again.
             self.http(id).stage = Stage::RequestBody;
             return Ok(Flags {
@@ -103,14 +101,10 @@ impl Plugin {
                 ..Flags::default()
             });
         }
+        let has_body = !self.wants.response_end || host.response_has_body(request);
         let http = self.http(id);
         http.response_ended = !has_body;
-        let late = http.take_late_response();
-        if edits && has_body {
-            // Its length will be another: nginx must not promise the old one.
-            let _ = host.remove_response_header(request, b"content-length");
-        }
-        if late {
+        if http.take_late_response() {
             return self.flags(root, request);
         }
 
@@ -122,6 +116,16 @@ impl Plugin {
                 (id, headers, !has_body),
             )
         })?;
+        if self.wants.edits_response_body && has_body {
+            // Its length will be another: nginx must not promise the old one,
+            // nor one that the plugin thinks of. It has seen it, the plugins
+            // behind it do not.
+            let _ = host.remove_response_header(request, b"content-length");
+            let http = self.http(id);
+            if let Some(headers) = &mut *http.request.response_headers.borrow_mut() {
+                headers.remove(b"content-length");
+            }
+        }
         let http = self.http(id);
         let held = action == Action::Pause && !http.answered && !http.continued;
         http.continued = false;
@@ -140,10 +144,10 @@ impl Plugin {
         &mut self,
         root: u32,
         request: Request,
-        headers: Vec<Header>,
+        headers: HeaderList,
     ) -> Outcome {
         if let Some(http) = self.state().contexts.find(request, root) {
-            *http.request.response_headers.borrow_mut() = Some(headers);
+            http.request.response_headers.replace(Some(headers));
         }
         Ok(Flags::default())
     }
@@ -302,11 +306,12 @@ impl Plugin {
                 "the callback of {stage:?} cannot run in this phase"
             )));
         }
-        if !self.options.subrequests && self.host.is_subrequest(request) {
-            return Ok(None);
-        }
-        let id = match self.state().contexts.find(request, root) {
-            Some(http) => http.id,
+        let found = self.state().contexts.find(request, root);
+        let id = match found.map(|http| http.id) {
+            Some(id) => id,
+            None if !self.options.subrequests && self.host.is_subrequest(request) => {
+                return Ok(None);
+            }
             None => self.create(root, request)?,
         };
         let http = self.http(id);
@@ -319,19 +324,19 @@ impl Plugin {
             return Ok(None);
         }
         http.stage = stage;
-        Ok(Some(id))
+        Ok(Some(http.id))
     }
 
     fn create(&mut self, root: u32, request: Request) -> Result<u32, Error> {
-        self.running()?;
-        // The address may have come again before the old request was swept.
-        if let Some(old) = self.state().contexts.find_ending(request, root) {
-            self.finish(old, false);
-        }
         if self.options.ids == Ids::Reused {
             // Ids are free from the end of the request on, as in
             // wasm-nginx-module, not only when the timer comes.
             self.sweep();
+        }
+        self.running()?;
+        // The address may have come again before the old request was swept.
+        if let Some(old) = self.state().contexts.find_ending(request, root) {
+            self.finish(old, false);
         }
         let id = self.state().create_http(root, request).map_err(misuse)?;
         self.call(id, "proxy_on_context_create", |running| {
@@ -356,6 +361,7 @@ impl Plugin {
         let continued = std::mem::take(&mut http.continued);
         http.paused = action == Action::Pause && !continued && !http.answered;
         if http.paused {
+            self.state().any_paused = true;
             self.answer_the_hopeless();
         }
     }
@@ -363,6 +369,10 @@ impl Plugin {
     /// Answers paused requests that nothing can continue any more with 500.
     pub(super) fn answer_the_hopeless(&mut self) {
         let state = self.state();
+        if !state.any_paused {
+            return;
+        }
+        state.any_paused = state.contexts.http.values().any(|http| http.paused);
         let hopeless: Vec<u32> = state
             .contexts
             .http

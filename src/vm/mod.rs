@@ -1,5 +1,6 @@
 //! The WebAssembly engine: the only room that names wasmtime, and it knows
 //! nothing of Proxy-Wasm.
+#![forbid(unsafe_code)]
 
 pub mod cache;
 pub mod engine;
@@ -7,6 +8,7 @@ pub mod guest;
 pub mod instance;
 pub mod module;
 pub mod trap;
+pub mod usage;
 
 pub use guest::{Data, GuestCaller, GuestLinker};
 pub use instance::{Callback, Instance, Prepared};

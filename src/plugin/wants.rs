@@ -1,0 +1,55 @@
+//! What a module can use or see, by its exports, its imports and its code:
+//! nothing else is found out for it.
+
+use crate::vm::Module;
+use crate::vm::usage::reads_parameter;
+
+/// Parameters of the header callbacks.
+const HEADER_COUNT: u32 = 1;
+const END_OF_STREAM: u32 = 2;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Wants {
+    pub request_body: bool,
+    /// Whether the request has a body.
+    pub request_end: bool,
+    pub response_headers: bool,
+    /// The list of response headers, or its length.
+    pub response_list: bool,
+    pub response_body: bool,
+    /// Whether the response has a body.
+    pub response_end: bool,
+    /// Anything from the response headers on, the end of it included.
+    pub response: bool,
+    /// It can change response bodies.
+    pub edits_response_body: bool,
+}
+
+impl Wants {
+    pub fn of(module: &Module, bytes: &[u8]) -> Self {
+        let imports = |names: &[&str]| module.imports().any(|import| names.contains(&import.name));
+        let reads = |export: &str, parameter| {
+            module.has_function(export) && reads_parameter(bytes, export, parameter)
+        };
+        let request_body = module.has_function("proxy_on_request_body");
+        let response_headers = module.has_function("proxy_on_response_headers");
+        let response_body = module.has_function("proxy_on_response_body");
+        let lists = imports(&[
+            "proxy_get_header_map_pairs",
+            "proxy_set_header_map_pairs",
+            "proxy_get_header_map_size",
+        ]);
+        Wants {
+            request_body,
+            request_end: request_body || reads("proxy_on_request_headers", END_OF_STREAM),
+            response_headers,
+            response_list: response_headers
+                && (lists || reads("proxy_on_response_headers", HEADER_COUNT)),
+            response_body,
+            response_end: response_body || reads("proxy_on_response_headers", END_OF_STREAM),
+            response: response_headers || response_body || module.has_function("proxy_on_log"),
+            edits_response_body: response_body
+                && imports(&["proxy_set_buffer_bytes", "proxy_set_buffer"]),
+        }
+    }
+}
