@@ -237,7 +237,9 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
         return write_pseudo(call, &request, response, key, change);
     }
     if response && is_framing(key) {
-        if let Change::Add(value) | Change::Replace(value) = change {
+        if let Change::Add(value) | Change::Replace(value) = change
+            && !is_already(call, key, value)
+        {
             pseudo::refuse(call, key, value, "nginx frames the response");
         }
         return Ok(());
@@ -256,6 +258,17 @@ fn is_framing(key: &[u8]) -> bool {
     [CONNECTION, b"keep-alive", b"transfer-encoding"]
         .iter()
         .any(|name| key.eq_ignore_ascii_case(name))
+}
+
+/// Plugins read the whole map, change it and write it back: no need to say
+/// anything of what stays as it is.
+fn is_already(call: &mut Call, key: &[u8], value: &[u8]) -> bool {
+    let mut current = Vec::new();
+    let call = &mut Call {
+        state: call.state,
+        out: &mut current,
+    };
+    get_response_header(call, key).is_ok() && current == value
 }
 
 /// Why a header must not be: nginx would write line ends into the message,

@@ -178,6 +178,8 @@ pub fn get_status(state: &State, request: &RequestState, out: &mut Vec<u8>) -> R
 pub fn set_status(call: &mut Call, request: &RequestState, value: &[u8]) -> Result<(), Status> {
     let status = str::from_utf8(value)
         .ok()
+        // parse() alone would take a sign.
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|text| text.parse::<u32>().ok())
         .filter(|status| (100..=599).contains(status));
     let set = status.map(|status| call.host.set_response_status(request.request, status));
