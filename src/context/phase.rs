@@ -35,7 +35,22 @@ impl Stage {
             }
             Stage::ResponseHeaders => phase == host::Phase::HeaderFilter,
             Stage::ResponseBody => phase == host::Phase::BodyFilter,
-            Stage::Created | Stage::Done => phase != host::Phase::Other,
+            Stage::Done => phase == host::Phase::Log,
+            Stage::Created => phase != host::Phase::Other,
+        }
+    }
+
+    /// For the operator: what runs in which phases.
+    pub fn place(self) -> &'static str {
+        match self {
+            Stage::Created => "a context can be made in any phase of a request",
+            Stage::RequestHeaders => {
+                "request headers can be handled in rewrite, access and content"
+            }
+            Stage::RequestBody => "a request body can be handled in rewrite, access and content",
+            Stage::ResponseHeaders => "response headers can be handled in header_filter",
+            Stage::ResponseBody => "a response body can be handled in body_filter",
+            Stage::Done => "the end of a request can be handled in log",
         }
     }
 }

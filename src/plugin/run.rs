@@ -233,6 +233,7 @@ impl Plugin {
     /// `proxy_on_done`, `proxy_on_log`, `proxy_on_delete`: the end of an http
     /// context in the log phase.
     pub fn log_request(&mut self, root: u32, request: Request) -> Outcome {
+        self.check_phase(request, Stage::Done)?;
         // The cleanup handlers ran before: the context is marked. It is this
         // request's, which can still be read, unless its address came again.
         if let Some(id) = self.state().contexts.find_ending(request, root) {
@@ -274,9 +275,10 @@ impl Plugin {
             http.request.set_in_log_phase(false);
         }
         state.remove_http(id);
-        self.answer_the_hopeless();
         let closing = |root: &crate::context::RootContext| root.closing && root.children == 0;
-        if self.state().contexts.roots.get(&root).is_some_and(closing) {
+        let closing = state.contexts.roots.get(&root).is_some_and(closing);
+        self.answer_the_hopeless();
+        if closing {
             self.close_root(root);
         }
     }
@@ -301,11 +303,7 @@ impl Plugin {
     ///
     /// Errors: the wrong phase; the instance is lost or cannot be made.
     fn enter(&mut self, root: u32, request: Request, stage: Stage) -> Result<Option<u32>, Error> {
-        if !stage.allowed_in(self.host.phase(request)) {
-            return Err(Error::Misuse(format!(
-                "the callback of {stage:?} cannot run in this phase"
-            )));
-        }
+        self.check_phase(request, stage)?;
         let found = self.state().contexts.find(request, root);
         let id = match found.map(|http| http.id) {
             Some(id) => id,
@@ -325,6 +323,17 @@ impl Plugin {
         }
         http.stage = stage;
         Ok(Some(http.id))
+    }
+
+    /// Errors: the stage is for other phases of a request.
+    fn check_phase(&self, request: Request, stage: Stage) -> Result<(), Error> {
+        if stage.allowed_in(self.host.phase(request)) {
+            return Ok(());
+        }
+        Err(Error::Misuse(format!(
+            "wrong phase: {}, not here",
+            stage.place()
+        )))
     }
 
     fn create(&mut self, root: u32, request: Request) -> Result<u32, Error> {

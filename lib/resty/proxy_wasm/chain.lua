@@ -19,6 +19,7 @@ local band         = require("bit").band
 
 local last_error = library.last_error
 local WANTS_BODY = library.lib.RPW_BODY
+local MISUSE = library.lib.RPW_MISUSE
 
 
 local _M = {}
@@ -98,6 +99,15 @@ local function read_body()
 end
 
 
+-- A method in the wrong phase is the caller's error, no answer to a request.
+local function check(rc)
+    if rc == MISUSE then
+        error(last_error(), 3)
+    end
+    return rc
+end
+
+
 local function refuse(why)
     ngx_log(ERR, "[proxy-wasm] the request is refused: ", why or last_error())
     return ngx.exit(503)
@@ -107,7 +117,7 @@ end
 local function request(self)
     local wants_body = false
     for i = 1, self.size do
-        local rc = phases.request_headers(self[i])
+        local rc = check(phases.request_headers(self[i]))
         if rc < 0 then
             return refuse()
         end
@@ -122,7 +132,7 @@ local function request(self)
         if not body then
             return refuse(err)
         end
-        if phases.request_body(self[i], body, true) < 0 then
+        if check(phases.request_body(self[i], body, true)) < 0 then
             return refuse()
         end
     end
@@ -137,7 +147,7 @@ _M.access = request
 
 function _M.header_filter(self)
     for i = 1, self.size do
-        if phases.response_headers(self[i]) < 0 then
+        if check(phases.response_headers(self[i])) < 0 then
             ngx_log(ERR, "[proxy-wasm] the response is refused: ", last_error())
             ngx.status = 503
             ngx.header.content_length = nil
@@ -149,7 +159,7 @@ end
 
 function _M.body_filter(self)
     for i = 1, self.size do
-        if phases.response_body(self[i]) < 0 then
+        if check(phases.response_body(self[i])) < 0 then
             -- The rest of the response must not pass unseen. The end comes
             -- first: without a chunk there is nothing to mark as the last, and
             -- the response would never end.
@@ -163,7 +173,7 @@ end
 
 function _M.log(self)
     for i = 1, self.size do
-        phases.log(self[i])
+        check(phases.log(self[i]))
     end
 end
 

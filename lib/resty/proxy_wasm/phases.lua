@@ -37,7 +37,7 @@ end
 local function request()
     local r = get_request()
     if not r then
-        error("no request found", 3)
+        error("there is no request here", 4)
     end
     return r
 end
