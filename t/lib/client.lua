@@ -1,0 +1,88 @@
+-- A client inside the nginx under test, for what Test::Nginx's own cannot do:
+-- hang up, keep connections, send several requests at a time.
+--
+--     local client = dofile("$TOP/t/lib/client.lua")
+
+local lib = require("resty.proxy_wasm.lib").lib
+
+
+local _M = {}
+
+
+-- A line in the log among those of the plugins, for the order of things.
+function _M.mark(text)
+    ngx.log(ngx.INFO, "[proxy-wasm] -- ", text)
+end
+
+
+function _M.connect()
+    local sock = ngx.socket.tcp()
+    sock:settimeout(10000)
+    assert(sock:connect("127.0.0.1", ngx.var.server_port))
+    return sock
+end
+
+
+-- Sends a request and gives the connection.
+function _M.send(path, headers, sock)
+    sock = sock or _M.connect()
+    assert(sock:send("GET " .. path .. " HTTP/1.1\r\nHost: localhost\r\n" .. (headers or "") .. "\r\n"))
+    return sock
+end
+
+
+-- Reads one answer of a connection that is kept. Gives status and body.
+function _M.read(sock)
+    local head = assert(sock:receive())
+    local status = tonumber(head:match("^HTTP/1.1 (%d+)"))
+    repeat
+        local line = assert(sock:receive())
+        head = head .. "\n" .. line:lower()
+    until line == ""
+    local length = tonumber(head:match("\ncontent%-length: (%d+)"))
+    if length then
+        return status, length > 0 and assert(sock:receive(length)) or ""
+    end
+    local body = ""
+    while head:find("\ntransfer%-encoding: chunked") do
+        local size = tonumber(assert(sock:receive()), 16)
+        if size == 0 then
+            assert(sock:receive() == "")
+            break
+        end
+        body = body .. assert(sock:receive(size))
+        assert(sock:receive() == "")
+    end
+    return status, body
+end
+
+
+-- A whole request on a connection of its own. Gives status and all that
+-- follows the headers.
+function _M.get(path, headers)
+    local sock = _M.send(path, "Connection: close\r\n" .. (headers or ""))
+    local all = assert(sock:receive("*a"))
+    return tonumber(all:match("^HTTP/1.1 (%d+)")), (all:match("\r\n\r\n(.*)$"))
+end
+
+
+-- Waits until it is true: as long as it takes on a slow machine, not for ever.
+function _M.wait(condition)
+    for _ = 1, 500 do
+        if condition() then
+            return true
+        end
+        ngx.sleep(0.02)
+    end
+    return false
+end
+
+
+-- Says in the answer whether every http context comes to its end.
+function _M.no_context_left()
+    local none = _M.wait(function() return lib.rpw_sweep() == 0 end)
+    ngx.say(none and "no context left" or "contexts are left")
+end
+
+
+return _M
