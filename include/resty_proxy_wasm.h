@@ -239,6 +239,14 @@ struct rpw_root *rpw_root_new(const struct rpw_plugin *plugin,
                               int32_t configuration_len,
                               int32_t trial);
 
+// 1 when the plugin can have a say in response bodies: then every chunk must
+// come to `rpw_response_body`.
+//
+// # Safety
+//
+// `root` must be alive.
+int32_t rpw_wants_bodies(const struct rpw_root *root);
+
 // Frees a root context: `proxy_on_done` and `proxy_on_delete`, now or after
 // the last request that has a context under it.
 //

@@ -10,6 +10,7 @@ local phases = require "resty.proxy_wasm.phases"
 
 
 local type        = type
+local error       = error
 local ngx_log     = ngx.log
 local ERR         = ngx.ERR
 local get_request = base.get_request
@@ -22,6 +23,12 @@ local _M = {}
 
 
 function _M.load(name, path)
+    if type(name) ~= "string" then
+        error("name must be a string", 2)
+    end
+    if type(path) ~= "string" then
+        error("path must be a string", 2)
+    end
     local bytes, err = plugins.read_file(path)
     if not bytes then
         return nil, err
@@ -56,43 +63,67 @@ function _M.on_configure(plugin, conf)
 end
 
 
-local function run(phase, callback, ctx, ...)
+-- Why a phase function cannot run; nil when it can.
+local function check(ctx)
     if not plugins.is_root(ctx) then
-        return nil, "bad plugin ctx"
+        return "bad plugin ctx"
     end
     if not get_request() then
-        return nil, "bad request"
+        return "bad request"
     end
-    local rc = phase(ctx, ...)
+end
+
+
+local function result(rc, callback)
     if rc >= 0 then
         return true
     end
     ngx_log(ERR, "[proxy-wasm] ", last_error())
-    -- Only a callout's callback runs while a request waits.
-    if rc == LOST then
-        callback = "proxy_on_http_call_response"
-    end
     return nil, "failed to run " .. callback
 end
 
 
 function _M.on_http_request_headers(ctx)
-    return run(phases.request_headers, "proxy_on_http_request_headers", ctx)
+    local err = check(ctx)
+    if err then
+        return nil, err
+    end
+    local rc = phases.request_headers(ctx)
+    -- While a request waits only callouts call back.
+    return result(rc, rc == LOST and "proxy_on_http_call_response"
+                      or "proxy_on_http_request_headers")
 end
 
 
 function _M.on_http_request_body(ctx, body, end_of_body)
-    return run(phases.request_body, "proxy_on_http_request_body", ctx, body, end_of_body)
+    if body ~= nil and type(body) ~= "string" then
+        error("body must be a string or nil", 2)
+    end
+    local err = check(ctx)
+    if err then
+        return nil, err
+    end
+    local rc = phases.request_body(ctx, body, end_of_body)
+    return result(rc, rc == LOST and "proxy_on_http_call_response"
+                      or "proxy_on_http_request_body")
 end
 
 
 function _M.on_http_response_headers(ctx)
-    return run(phases.response_headers, "proxy_on_http_response_headers", ctx)
+    local err = check(ctx)
+    if err then
+        return nil, err
+    end
+    return result(phases.response_headers(ctx), "proxy_on_http_response_headers")
 end
 
 
 function _M.on_http_response_body(ctx)
-    return run(phases.response_body, "proxy_on_http_response_body", ctx)
+    local err = check(ctx)
+    if err then
+        return nil, err
+    end
+    return result(phases.response_body(ctx), "proxy_on_http_response_body")
 end
 
 

@@ -193,6 +193,21 @@ pub unsafe extern "C" fn rpw_root_new(
     })
 }
 
+/// 1 when the plugin can have a say in response bodies: then every chunk must
+/// come to `rpw_response_body`.
+///
+/// # Safety
+///
+/// `root` must be alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_wants_bodies(root: *const rpw_root) -> i32 {
+    wall(1, || {
+        // SAFETY: alive, as promised.
+        let plugin = unsafe { &*root }.plugin.borrow();
+        plugin.wants().bodies.into()
+    })
+}
+
 /// Frees a root context: `proxy_on_done` and `proxy_on_delete`, now or after
 /// the last request that has a context under it.
 ///

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::effect::Effect;
 use super::hasher::FastMap;
+use super::http_contexts::HttpContexts;
 use super::phase::Stage;
 use super::request::RequestState;
 use crate::host::Request;
@@ -63,7 +64,7 @@ pub struct HttpContext {
 }
 
 impl HttpContext {
-    fn new(id: u32, root: u32, serial: u32, request: Rc<RequestState>) -> Self {
+    pub(super) fn new(id: u32, root: u32, serial: u32, request: Rc<RequestState>) -> Self {
         HttpContext {
             id,
             root,
@@ -106,6 +107,14 @@ impl HttpContext {
         false
     }
 
+    /// Frees what may be large.
+    pub(super) fn drop_data(&mut self) {
+        self.request_body = None;
+        self.response_body = Vec::new();
+        self.replacement = None;
+        self.effects.clear();
+    }
+
     /// Its instance is gone.
     pub fn lose(&mut self) {
         self.lost = true;
@@ -130,10 +139,10 @@ pub enum Ids {
 #[derive(Default)]
 pub struct Contexts {
     pub roots: FastMap<u32, RootContext>,
-    pub http: FastMap<u32, Box<HttpContext>>,
-    by_request: FastMap<(Request, u32), u32>,
+    pub http: HttpContexts,
     ids: Ids,
     last_id: u32,
+    wrapped: bool,
     /// Ids for the next root contexts.
     free: VecDeque<u32>,
 }
@@ -152,7 +161,10 @@ impl Contexts {
             let id = self.last_id;
             // After four billion contexts the numbers begin again: 0 is the
             // VM's own, and the living keep theirs.
-            if id != 0 && !self.http.contains_key(&id) && !self.roots.contains_key(&id) {
+            self.wrapped |= id == 0;
+            let taken = self.wrapped
+                && (id == 0 || self.http.contains_key(&id) || self.roots.contains_key(&id));
+            if !taken {
                 return id;
             }
         }
@@ -179,15 +191,15 @@ impl Contexts {
     /// The http context of a request under a root; an ended request's, whose
     /// address came again, is none.
     pub fn find(&mut self, request: Request, root: u32) -> Option<&mut HttpContext> {
-        let id = self.by_request.get(&(request, root))?;
-        let context = self.http.get_mut(id)?;
-        (!context.request.ended()).then_some(&mut **context)
+        let id = self.http.of_request(request, root)?;
+        let context = self.http.get_mut(&id)?;
+        (!context.request.ended()).then_some(context)
     }
 
     /// The http context of a request that ended just now and is in its log
     /// phase, or of an older one at the same address.
     pub fn find_ending(&self, request: Request, root: u32) -> Option<u32> {
-        self.by_request.get(&(request, root)).copied()
+        self.http.of_request(request, root)
     }
 
     pub fn add_http(&mut self, root: u32, serial: u32, request: Rc<RequestState>) -> u32 {
@@ -197,27 +209,21 @@ impl Contexts {
             parent.free.pop_front()
         });
         let id = free.unwrap_or_else(|| self.new_id());
-        self.by_request.insert((request.request, root), id);
-        let context = HttpContext::new(id, root, serial, request);
-        self.http.insert(id, Box::new(context));
+        self.http.insert(id, root, serial, request);
         id
     }
 
     /// Forgets an http context. Its id is kept back when `still_named`: a
     /// callout could still lead a guest to it.
-    pub fn remove_http(&mut self, id: u32, still_named: bool) -> Option<Box<HttpContext>> {
-        let context = self.http.remove(&id)?;
-        let key = (context.request.request, context.root);
-        if self.by_request.get(&key) == Some(&id) {
-            self.by_request.remove(&key);
-        }
-        if let Some(root) = self.roots.get_mut(&context.root) {
-            root.children -= 1;
+    pub fn remove_http(&mut self, id: u32, still_named: bool) -> Option<Rc<RequestState>> {
+        let (root, request) = self.http.remove(&id)?;
+        if let Some(parent) = self.roots.get_mut(&root) {
+            parent.children -= 1;
         }
         if !still_named {
-            self.forget_id(id, context.root);
+            self.forget_id(id, root);
         }
-        Some(context)
+        Some(request)
     }
 
     /// Gives an id back that [`Contexts::remove_http`] had kept.

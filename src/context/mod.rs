@@ -6,6 +6,7 @@ pub mod contexts;
 pub mod effect;
 pub mod hasher;
 pub mod header_list;
+pub mod http_contexts;
 pub mod phase;
 pub mod request;
 pub mod state;

@@ -16,6 +16,8 @@ pub type Header = (Vec<u8>, Vec<u8>);
 /// The state of one request, shared by the contexts of all its plugins.
 pub struct RequestState {
     pub request: Request,
+    /// Contexts that have it.
+    users: Cell<u32>,
     /// Set by the host when the request ends. nginx reuses the address of a
     /// request at once: an ended state never stands for a new request.
     ended: Rc<Cell<bool>>,
@@ -38,13 +40,15 @@ thread_local! {
 }
 
 impl RequestState {
-    /// The state of a live request, made on first use.
+    /// The state of a live request, made on first use, for one more context:
+    /// to be let go of with [`RequestState::release`].
     ///
     /// Errors: the host refuses to watch the request's end.
     pub fn of(host: &dyn Host, request: Request) -> Result<Rc<RequestState>> {
         if let Some(state) = REQUESTS.with_borrow(|all| all.get(&request).cloned())
             && !state.ended()
         {
+            state.users.set(state.users.get() + 1);
             return Ok(state);
         }
 
@@ -52,6 +56,7 @@ impl RequestState {
         host.watch_end(request, ended.clone())?;
         let state = Rc::new(RequestState {
             request,
+            users: Cell::new(1),
             ended,
             in_log_phase: Cell::new(false),
             started: host.start_time(request),
@@ -88,9 +93,9 @@ impl RequestState {
     }
 
     /// Lets go of a request; the last context that does removes it.
-    pub fn release(self: Rc<Self>) {
-        // Ours and the registry's.
-        if Rc::strong_count(&self) > 2 {
+    pub fn release(&self) {
+        self.users.set(self.users.get() - 1);
+        if self.users.get() > 0 {
             return;
         }
         if let Some(headers) = self.response_headers.take() {
@@ -98,7 +103,7 @@ impl RequestState {
         }
         REQUESTS.with_borrow_mut(|all| {
             if let Entry::Occupied(kept) = all.entry(self.request)
-                && Rc::ptr_eq(kept.get(), &self)
+                && std::ptr::eq(&**kept.get(), self)
             {
                 kept.remove();
             }

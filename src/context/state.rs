@@ -118,10 +118,7 @@ impl State {
     /// The http context that host functions act on.
     pub fn http(&mut self) -> Option<&mut HttpContext> {
         let id = self.current.effective;
-        self.contexts
-            .http
-            .get_mut(&id)
-            .map(|context| &mut **context)
+        self.contexts.http.get_mut(&id)
     }
 
     /// The root context that host functions act on: the effective one itself
@@ -166,8 +163,8 @@ impl State {
             .callouts
             .values()
             .any(|callout| callout.origin.http == id);
-        if let Some(context) = self.contexts.remove_http(id, named) {
-            context.request.release();
+        if let Some(request) = self.contexts.remove_http(id, named) {
+            request.release();
         }
     }
 

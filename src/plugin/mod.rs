@@ -13,3 +13,4 @@ pub mod wants;
 pub use error::Error;
 pub use lifecycle::{Options, Plugin};
 pub use run::{Flags, Outcome};
+pub use wants::Wants;

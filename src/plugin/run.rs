@@ -63,7 +63,7 @@ impl Plugin {
             return self.flags(root, request);
         };
         let http = self.http(id);
-        http.body_due = http.body_due && !end_of_stream;
+        http.body_due = !end_of_stream;
         let buffer = http.request_body.get_or_insert_default();
         buffer.extend_from_slice(body);
         let size = buffer.len() as u32;
@@ -475,6 +475,10 @@ impl Plugin {
 
     pub fn is_running(&self) -> bool {
         matches!(self.life, Life::Running(_))
+    }
+
+    pub fn wants(&self) -> &super::Wants {
+        &self.wants
     }
 
     pub fn options(&self) -> &super::Options {

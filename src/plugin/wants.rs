@@ -21,6 +21,9 @@ pub struct Wants {
     pub response_end: bool,
     /// Anything from the response headers on, the end of it included.
     pub response: bool,
+    /// It can have a say in response bodies: by a callback, or by a response
+    /// of its own.
+    pub bodies: bool,
     /// It can change response bodies.
     pub edits_response_body: bool,
 }
@@ -48,6 +51,8 @@ impl Wants {
             response_body,
             response_end: response_body || reads("proxy_on_response_headers", END_OF_STREAM),
             response: response_headers || response_body || module.has_function("proxy_on_log"),
+            bodies: response_body
+                || imports(&["proxy_send_local_response", "proxy_send_http_response"]),
             edits_response_body: response_body
                 && imports(&["proxy_set_buffer_bytes", "proxy_set_buffer"]),
         }

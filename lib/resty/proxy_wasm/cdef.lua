@@ -108,6 +108,8 @@ struct rpw_root *rpw_root_new(const struct rpw_plugin *plugin,
                               int32_t configuration_len,
                               int32_t trial);
 
+int32_t rpw_wants_bodies(const struct rpw_root *root);
+
 void rpw_root_free(struct rpw_root *root);
 
 int32_t rpw_sweep(void);

@@ -18,8 +18,9 @@ local ERR          = ngx.ERR
 local band         = require("bit").band
 
 local last_error = library.last_error
-local WANTS_BODY = library.lib.RPW_BODY
-local MISUSE = library.lib.RPW_MISUSE
+local lib = library.lib
+local WANTS_BODY = lib.RPW_BODY
+local MISUSE = lib.RPW_MISUSE
 
 
 local _M = {}
@@ -60,7 +61,8 @@ function _M.new(entries)
     if type(entries) ~= "table" or #entries == 0 then
         error("a chain needs a list of at least one plugin", 2)
     end
-    local self = { size = #entries }
+    -- `bodies`: some plugin must see response bodies.
+    local self = { size = #entries, bodies = false }
     for index = 1, #entries do
         local name, path, opts, conf = read_entry(entries[index], index)
         local plugin, root, err
@@ -73,6 +75,7 @@ function _M.new(entries)
             return nil, "plugin \"" .. name .. "\": " .. err
         end
         self[index] = root
+        self.bodies = self.bodies or lib.rpw_wants_bodies(root) == 1
     end
     return setmetatable(self, mt)
 end
@@ -149,6 +152,7 @@ function _M.header_filter(self)
     for i = 1, self.size do
         if check(phases.response_headers(self[i])) < 0 then
             ngx_log(ERR, "[proxy-wasm] the response is refused: ", last_error())
+            self.bodies = true
             ngx.status = 503
             ngx.header.content_length = nil
             return
@@ -158,6 +162,9 @@ end
 
 
 function _M.body_filter(self)
+    if not self.bodies then
+        return
+    end
     for i = 1, self.size do
         if check(phases.response_body(self[i])) < 0 then
             -- The rest of the response must not pass unseen. The end comes

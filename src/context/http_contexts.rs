@@ -1,0 +1,140 @@
+//! The http contexts of one plugin: found by request once per call from Lua,
+//! and by id many times in it. So each look-up remembers what it found last.
+
+use std::cell::Cell;
+use std::collections::hash_map::Entry;
+use std::rc::Rc;
+
+use super::contexts::HttpContext;
+use super::hasher::FastMap;
+use super::request::RequestState;
+use crate::host::Request;
+
+/// Where a context is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    id: u32,
+    slot: u32,
+}
+
+/// More requests are seldom in one worker at a time.
+const MAX_SPARE: usize = 64;
+
+#[derive(Default)]
+pub struct HttpContexts {
+    slots: Vec<Option<Box<HttpContext>>>,
+    /// Slots without a context.
+    free: Vec<u32>,
+    /// Memory for contexts to come.
+    spare: Vec<Box<HttpContext>>,
+    by_id: FastMap<u32, u32>,
+    by_request: FastMap<(Request, u32), Place>,
+    last_id: Cell<Option<Place>>,
+    last_request: Cell<Option<((Request, u32), Place)>>,
+}
+
+impl HttpContexts {
+    fn slot(&self, id: u32) -> Option<usize> {
+        if let Some(last) = self.last_id.get()
+            && last.id == id
+        {
+            return Some(last.slot as usize);
+        }
+        let slot = *self.by_id.get(&id)?;
+        self.last_id.set(Some(Place { id, slot }));
+        Some(slot as usize)
+    }
+
+    pub fn get(&self, id: &u32) -> Option<&HttpContext> {
+        self.slots[self.slot(*id)?].as_deref()
+    }
+
+    pub fn get_mut(&mut self, id: &u32) -> Option<&mut HttpContext> {
+        let slot = self.slot(*id)?;
+        self.slots[slot].as_deref_mut()
+    }
+
+    pub fn contains_key(&self, id: &u32) -> bool {
+        self.slot(*id).is_some()
+    }
+
+    /// The id of the context that a request last had under a root.
+    pub fn of_request(&self, request: Request, root: u32) -> Option<u32> {
+        let key = (request, root);
+        let place = match self.last_request.get() {
+            Some((last, place)) if last == key => place,
+            _ => {
+                let place = *self.by_request.get(&key)?;
+                self.last_request.set(Some((key, place)));
+                place
+            }
+        };
+        self.last_id.set(Some(place));
+        Some(place.id)
+    }
+
+    pub fn insert(&mut self, id: u32, root: u32, serial: u32, request: Rc<RequestState>) {
+        let key = (request.request, root);
+        let context = HttpContext::new(id, root, serial, request);
+        let context = match self.spare.pop() {
+            Some(mut spare) => {
+                *spare = context;
+                Some(spare)
+            }
+            None => Some(Box::new(context)),
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = context;
+                slot
+            }
+            None => {
+                self.slots.push(context);
+                self.slots.len() as u32 - 1
+            }
+        };
+        let place = Place { id, slot };
+        self.by_id.insert(id, slot);
+        self.by_request.insert(key, place);
+        self.last_id.set(Some(place));
+        self.last_request.set(Some((key, place)));
+    }
+
+    /// Forgets a context and gives its root and its request.
+    pub fn remove(&mut self, id: &u32) -> Option<(u32, Rc<RequestState>)> {
+        let slot = self.by_id.remove(id)?;
+        self.last_id.set(None);
+        self.last_request.set(None);
+        self.free.push(slot);
+        let mut context = self.slots[slot as usize].take()?;
+        context.drop_data();
+        let (root, request) = (context.root, context.request.clone());
+        if self.spare.len() < MAX_SPARE {
+            self.spare.push(context);
+        }
+        let key = (request.request, root);
+        // A later request at the same address may have taken the place.
+        if let Entry::Occupied(place) = self.by_request.entry(key)
+            && place.get().id == *id
+        {
+            place.remove();
+        }
+        Some((root, request))
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &HttpContext> {
+        self.slots.iter().filter_map(|slot| slot.as_deref())
+    }
+
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut HttpContext> {
+        self.slots.iter_mut().filter_map(|slot| slot.as_deref_mut())
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}
