@@ -25,6 +25,8 @@
 #   location       what the location does, hello by default
 #   backend        what a server behind it does; the location then passes
 #                  requests on. `--- backend: echo` answers with the request.
+#   callout        what another server does, which plugins know as the upstream
+#                  "callout"; `--- callout: echo` likewise
 #   plugin_log     every line that the plugins have logged, in order: those of
 #                  "p" bare, those of others after their name. A list of these
 #                  for several requests; a pattern is what all must match.
@@ -58,7 +60,10 @@ _END_
 
 $ENV{TEST_NGINX_HTML_DIR} ||= html_dir();
 
-my $SOCKET = 'unix:$TEST_NGINX_HTML_DIR/backend.sock';
+my $BACKEND = 'unix:$TEST_NGINX_HTML_DIR/backend.sock';
+my $CALLOUT = 'unix:$TEST_NGINX_HTML_DIR/callout.sock';
+
+my $HELLO = 'content_by_lua_block { ngx.say("hello") }';
 
 my $ECHO = <<'_END_';
             content_by_lua_block {
@@ -83,6 +88,7 @@ my $chain_entry = sub {
     my ($guest, $options) = ("${section}_guest", "${section}_options");
     $guest = defined $block->$guest ? $block->$guest : 'hostcalls';
     $options = defined $block->$options ? $block->$options : '';
+    $options .= "\nupstreams = { callout = \"$CALLOUT\" }," if defined $block->callout;
     chomp $guest;
     return <<"_END_";
             {
@@ -109,28 +115,29 @@ $entries
         })
     }
 _END_
-    my $location = $block->location;
-    my $backend = $block->backend;
-    if (defined $backend) {
-        $backend = $ECHO if $backend eq 'echo';
+    for (['backend', $BACKEND], ['callout', $CALLOUT]) {
+        my ($section, $socket) = @$_;
+        my $server = $block->$section;
+        next if !defined $server;
+        $server = $ECHO if $server eq 'echo';
         $http_config .= <<"_END_";
     server {
-        listen $SOCKET;
-        server_name backend;
+        listen $socket;
+        server_name $section;
 
         location / {
-$backend
+$server
         }
     }
 _END_
-        $location = <<"_END_" if !defined $location;
+    }
+    my $location = $block->location;
+    $location = $block->backend ? <<"_END_" : $HELLO if !defined $location;
             proxy_http_version 1.1;
             proxy_set_header Host \$http_host;
             proxy_set_header Connection "";
-            proxy_pass http://$SOCKET;
+            proxy_pass http://$BACKEND;
 _END_
-    }
-    $location = 'content_by_lua_block { ngx.say("hello") }' if !defined $location;
     my $config = <<"_END_";
         location /t {
 $PHASES
