@@ -220,6 +220,7 @@ pub unsafe extern "C" fn rpw_root_free(root: *mut rpw_root) {
         // SAFETY: ours, and used for the last time, as promised.
         let root = unsafe { Box::from_raw(root) };
         root.plugin.borrow_mut().close_root(root.id);
+        registry::release(root.plugin);
     })
 }
 

@@ -10,6 +10,8 @@ pub type Shared = Rc<RefCell<Plugin>>;
 
 thread_local! {
     static PLUGINS: RefCell<Vec<Weak<RefCell<Plugin>>>> = RefCell::default();
+    /// Plugins that may have no owner left, but requests that are not over.
+    static KEPT: RefCell<Vec<Shared>> = RefCell::default();
 }
 
 /// Makes a plugin known; it is forgotten when its last owner drops it.
@@ -20,6 +22,18 @@ pub fn register(plugin: Plugin) -> Shared {
         plugins.push(Rc::downgrade(&plugin));
     });
     plugin
+}
+
+/// Takes a plugin from an owner: it lives on until its last request is over,
+/// so that no context ends without its last callbacks.
+pub fn release(plugin: Shared) {
+    if plugin.borrow_mut().has_requests() {
+        KEPT.with_borrow_mut(|kept| {
+            if !kept.iter().any(|other| Rc::ptr_eq(other, &plugin)) {
+                kept.push(plugin);
+            }
+        });
+    }
 }
 
 fn all() -> Vec<Shared> {
@@ -33,7 +47,14 @@ pub fn sweep() -> u32 {
     let swept = plugins
         .iter()
         .filter_map(|plugin| plugin.try_borrow_mut().ok());
-    swept.map(|mut plugin| plugin.sweep()).sum()
+    let alive = swept.map(|mut plugin| plugin.sweep()).sum();
+    // Taken out first: the last owner of a plugin ends it here.
+    let over = KEPT.with_borrow_mut(|kept| {
+        kept.extract_if(.., |plugin| !plugin.borrow_mut().has_requests())
+            .collect::<Vec<_>>()
+    });
+    drop(over);
+    alive
 }
 
 /// The next piece of work that is no request's own, with its plugin.

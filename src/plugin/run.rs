@@ -477,6 +477,11 @@ impl Plugin {
         matches!(self.life, Life::Running(_))
     }
 
+    /// True while it has http contexts.
+    pub fn has_requests(&mut self) -> bool {
+        !self.state().contexts.http.is_empty()
+    }
+
     pub fn wants(&self) -> &super::Wants {
         &self.wants
     }
