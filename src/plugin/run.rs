@@ -73,12 +73,6 @@ impl Plugin {
             call(running, |c| &c.proxy_on_request_body, params)
         })?;
         let action = action.map_or(Action::Continue, Action::from);
-        let http = self.http(id);
-        if http.request_body_changed && end_of_stream {
-            http.request_body_changed = false;
-            let body = http.request_body.clone().unwrap_or_default();
-            http.effects.push_back(Effect::SetRequestBody(body));
-        }
         self.pause(id, action);
         self.flags(root, request)
     }
@@ -440,6 +434,16 @@ impl Plugin {
                 return Err(Error::Lost(
                     "the instance of this request was lost".to_owned(),
                 ));
+            }
+            // While it is paused, its body may still be changed.
+            if http.request_body_changed
+                && !http.paused
+                && http.stage == Stage::RequestBody
+                && !http.body_due
+            {
+                http.request_body_changed = false;
+                let body = http.request_body.clone().unwrap_or_default();
+                http.effects.push_back(Effect::SetRequestBody(body));
             }
             flags.effects |= !http.effects.is_empty();
             flags.paused = http.paused;
