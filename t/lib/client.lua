@@ -31,7 +31,7 @@ function _M.send(path, headers, sock)
 end
 
 
--- Reads one answer of a connection that is kept. Gives status and body.
+-- Reads one answer. Gives status and body.
 function _M.read(sock)
     local head = assert(sock:receive())
     local status = tonumber(head:match("^HTTP/1.1 (%d+)"))
@@ -40,29 +40,31 @@ function _M.read(sock)
         head = head .. "\n" .. line:lower()
     until line == ""
     local length = tonumber(head:match("\ncontent%-length: (%d+)"))
-    if length then
-        return status, length > 0 and assert(sock:receive(length)) or ""
+    if length or status == 204 then
+        return status, (length or 0) > 0 and assert(sock:receive(length)) or ""
+    end
+    if not head:find("\ntransfer%-encoding: chunked") then
+        return status, assert(sock:receive("*a"))
     end
     local body = ""
-    while head:find("\ntransfer%-encoding: chunked") do
+    while true do
         local size = tonumber(assert(sock:receive()), 16)
         if size == 0 then
             assert(sock:receive() == "")
-            break
+            return status, body
         end
         body = body .. assert(sock:receive(size))
         assert(sock:receive() == "")
     end
-    return status, body
 end
 
 
--- A whole request on a connection of its own. Gives status and all that
--- follows the headers.
+-- A whole request on a connection of its own. Gives status and body.
 function _M.get(path, headers)
     local sock = _M.send(path, "Connection: close\r\n" .. (headers or ""))
-    local all = assert(sock:receive("*a"))
-    return tonumber(all:match("^HTTP/1.1 (%d+)")), (all:match("\r\n\r\n(.*)$"))
+    local status, body = _M.read(sock)
+    sock:close()
+    return status, body
 end
 
 
