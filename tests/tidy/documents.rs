@@ -1,0 +1,183 @@
+//! The documents say what the sources say.
+
+use resty_proxy_wasm::hostcalls::TABLE;
+
+use super::source::{Report, Source, body, files, root, word};
+
+fn support() -> Source {
+    Source::read("docs/SUPPORT.md")
+}
+
+pub fn documents() -> Vec<Source> {
+    let names = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+    ];
+    let mut documents: Vec<Source> = names.iter().map(|name| Source::read(name)).collect();
+    documents.extend(files("docs", ".md"));
+    documents
+}
+
+/// Compares the rows under a heading of docs/SUPPORT.md with how each must
+/// begin.
+fn compare(report: &mut Report, heading: &str, expected: &[String]) {
+    let support = support();
+    let mut lines = support.lines();
+    let Some((start, _)) = lines.find(|(_, line)| *line == heading) else {
+        report.of(&support, format!("has no `{heading}`"));
+        return;
+    };
+    let section = lines.take_while(|(_, line)| !line.starts_with('#'));
+    let mut rows = section.filter(|(_, line)| line.starts_with("| `"));
+    for row in expected {
+        match rows.next() {
+            Some((_, line)) if line.starts_with(row.as_str()) => {}
+            Some((at, line)) => {
+                return report.at(&support, at, format!("`{line}` where `{row}` belongs"));
+            }
+            None => return report.at(&support, start, format!("the row `{row}` is missing")),
+        }
+    }
+    if let Some((at, line)) = rows.next() {
+        report.at(&support, at, format!("`{line}` is nowhere in the sources"));
+    }
+}
+
+#[test]
+fn the_support_table_equals_the_table() {
+    let mut report = Report::default();
+    for section in TABLE.chunk_by(|a, b| a.section == b.section) {
+        let rows = section.iter().map(|row| {
+            let aliases: Vec<String> = row.aliases.iter().map(|it| format!("`{it}` ")).collect();
+            let answer = match row.built {
+                true => "yes",
+                false => "unimplemented: answers 12",
+            };
+            format!("| `{}` | {}| {answer} |", row.name, aliases.concat())
+        });
+        let rows: Vec<String> = rows.collect();
+        compare(&mut report, &format!("### {}", section[0].section), &rows);
+    }
+
+    let rows = TABLE.len();
+    let names = rows + TABLE.iter().map(|row| row.aliases.len()).sum::<usize>();
+    let built = TABLE.iter().filter(|row| row.built).count();
+    let rest = rows - built;
+    let count =
+        format!("{rows} host functions under {names} names: {built} are built, {rest} answer 12.");
+    let support = support();
+    if !support.text.contains(&count) {
+        report.of(&support, format!("does not say `{count}`"));
+    }
+    report.done();
+}
+
+#[test]
+fn the_support_table_lists_the_callbacks() {
+    let source = Source::read("src/callbacks.rs");
+    let code = source.code();
+    let plain = code
+        .lines()
+        .filter(|line| line.starts_with("    proxy_on_"));
+    let mut rows: Vec<String> = plain
+        .map(|line| format!("| `{}` |", word(line.trim())))
+        .collect();
+    let start = "headers(instance, \"";
+    for (at, _) in source.text.match_indices(start) {
+        rows.push(format!("| `{}` |", word(&source.text[at + start.len()..])));
+    }
+    assert!(rows.len() > 10, "a file that this test cannot read");
+    let mut report = Report::default();
+    compare(&mut report, "## Callbacks", &rows);
+    report.done();
+}
+
+#[test]
+fn the_support_table_lists_the_attributes() {
+    let source = Source::read("src/hostcalls/properties.rs");
+    let text = source.without_comments();
+    let start = text.find("\nconst ATTRIBUTES").expect("the attributes");
+    let table = &text[start..start + text[start..].find("\n};\n").expect("their end")];
+    let mut rows = Vec::new();
+    for (at, _) in table.match_indices("&[b\"") {
+        let path = table[at..].split(']').next().unwrap_or_default();
+        let segments: Vec<&str> = path.split('"').skip(1).step_by(2).collect();
+        rows.push(format!("| `{}` |", segments.join(".")));
+    }
+    assert!(rows.len() > 20, "a file that this test cannot read");
+    let mut report = Report::default();
+    compare(&mut report, "### Attributes", &rows);
+    report.done();
+}
+
+#[test]
+fn the_support_table_lists_wasi() {
+    let source = Source::read("src/hostcalls/wasi.rs");
+    let text = source.without_comments();
+    let start = text.find("\nwasi_table! {").expect("the table");
+    let rows = body(&text[start..]).lines();
+    let names = rows.filter_map(|line| line.trim_start().strip_prefix('"').map(word));
+    let names: Vec<&str> = names.chain(["proc_exit"]).collect();
+    assert!(names.len() > 40, "a file that this test cannot read");
+
+    let mut report = Report::default();
+    let support = support();
+    let at = support.text.find("\n## WASI\n").expect("its section") + 1;
+    let section = support.text[at..].split("\n## ").next().unwrap_or_default();
+    for name in &names {
+        if !section.contains(&format!("`{name}`")) {
+            report.at(&support, at, format!("does not list {name}"));
+        }
+    }
+    let count = format!("{} functions", names.len());
+    if !section.contains(&count) {
+        report.at(&support, at, format!("does not say `{count}`"));
+    }
+    report.done();
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut report = Report::default();
+    for source in documents() {
+        let (folder, _) = source.path.rsplit_once('/').unwrap_or_default();
+        for (at, open) in source.text.match_indices("](") {
+            let target = source.text[at + open.len()..].split(')').next();
+            let target = target.unwrap_or_default();
+            let path = target.split('#').next().unwrap_or_default();
+            if !target.contains("://") && !root().join(folder).join(path).exists() {
+                report.at(&source, at, format!("there is no {target}"));
+            }
+        }
+    }
+    report.done();
+}
+
+/// Names of files in backquotes: these are what readers open.
+#[test]
+fn files_that_documents_name_exist() {
+    let mut report = Report::default();
+    for source in documents() {
+        for (at, line) in source.lines() {
+            for name in line.split('`').skip(1).step_by(2) {
+                let folders = [
+                    "src/",
+                    "lib/resty",
+                    "tests/",
+                    "t/",
+                    "docs/",
+                    "scripts/",
+                    "examples/",
+                ];
+                let is_path = folders.iter().any(|folder| name.starts_with(folder));
+                let is_plain = !name.contains(['{', '*', ' ', '…', '<']);
+                if is_path && is_plain && !root().join(name).exists() {
+                    report.at(&source, at, format!("there is no {name}"));
+                }
+            }
+        }
+    }
+    report.done();
+}
