@@ -148,8 +148,8 @@ fn c_like_spans(text: &str) -> Vec<(Span, usize, usize)> {
             let end = open + text[open..].find(&close).unwrap_or(text.len() - open);
             spans.push((Span::Quoted, open, end));
             at = (end + close.len()).min(text.len());
-        } else if rest.starts_with('"') {
-            let end = at + 1 + end_of_string(&rest[1..], '"');
+        } else if let Some(string) = rest.strip_prefix('"') {
+            let end = at + 1 + end_of_string(string, '"');
             spans.push((Span::Quoted, at + 1, end));
             at = end + 1;
         } else if rest.starts_with('\'') && is_character(&rest[1..]) {
