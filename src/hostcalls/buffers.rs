@@ -71,10 +71,13 @@ fn read_response_body(state: &mut State, visit: &mut dyn FnMut(&[u8])) -> Result
     if http.stage != Stage::ResponseBody {
         return Err(Status::NotFound);
     }
-    if http.chunk_at_host {
+    // Mostly nothing was held back before the chunk: no need to copy it.
+    if http.chunk_at_host && http.response_body.is_empty() {
         let request = http.live_request().ok_or(Status::NotFound)?;
         return host.response_chunk(request, visit);
     }
+    state.take_response_chunk()?;
+    let http = state.http().ok_or(Status::NotFound)?;
     visit(&http.response_body);
     Ok(())
 }

@@ -25,11 +25,20 @@ pub fn http_call(
     let timeout_ms = match i32::try_from(timeout) {
         Ok(0) => DEFAULT_TIMEOUT_MS,
         Ok(_) => timeout,
-        Err(_) => return Err(Status::BadArgument),
+        Err(_) => return refuse(call, upstream, "its timeout is negative"),
     };
-    let headers = pairs::decode(headers)?;
-    let trailers = pairs::decode(trailers)?;
-    let request = Request::from_pairs(&headers, body, &trailers)?;
+    let (Ok(headers), Ok(trailers)) = (pairs::decode(headers), pairs::decode(trailers)) else {
+        return refuse(
+            call,
+            upstream,
+            "its map of headers or trailers is malformed",
+        );
+    };
+    let Ok(request) = Request::from_pairs(&headers, body, &trailers) else {
+        let why = "its headers cannot be sent: they must have :method, :path and :authority, \
+            each once, and nothing that would end a line";
+        return refuse(call, upstream, why);
+    };
 
     let plugin = call.plugin.clone();
     let address = plugin
@@ -39,12 +48,7 @@ pub fn http_call(
         .map_or(upstream, |(_, address)| address);
     let target = match Target::parse(address, request.scheme) {
         Ok(target) => target,
-        Err(error) => {
-            let upstream = upstream.escape_ascii();
-            let line = format!("a callout to \"{upstream}\": {error}");
-            call.state.log(LogLevel::Error, line.as_bytes());
-            return Err(Status::BadArgument);
-        }
+        Err(error) => return refuse(call, upstream, &error.to_string()),
     };
 
     let root = call.root_id();
@@ -55,6 +59,14 @@ pub fn http_call(
         target,
         timeout_ms,
     }))
+}
+
+/// Says why a callout is not made: the guest gets no more than a number.
+fn refuse(call: &mut Call, upstream: &[u8], why: &str) -> Result<u32, Status> {
+    let upstream = upstream.escape_ascii();
+    let line = format!("a callout to \"{upstream}\" is refused: {why}");
+    call.state.log(LogLevel::Error, line.as_bytes());
+    Err(Status::BadArgument)
 }
 
 /// The status of the last answer: of a failed callout 11, of an answered one

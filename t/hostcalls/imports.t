@@ -1,0 +1,151 @@
+# Imports: what nobody has, what is not built (src/hostcalls/table.rs,
+# src/hostcalls/env.rs, src/plugin/link.rs).
+
+use lib 't/lib';
+use TestProxyWasm 'no_plan';
+
+no_long_string();
+run_tests();
+
+__DATA__
+
+=== TEST 1: unknown: named once, at load; calls answer 12
+--- plugin_guest: unknown_imports
+--- plugin
+--- response_body
+hello
+--- grep_error_log eval: qr/p: \Kimports that a stub answers: .*/
+--- grep_error_log_out
+imports that a stub answers: env.proxy_get_secret is unknown, env.proxy_kv_store_get is unknown, env.proxy_dictionary_get is unknown, env.no_result is unknown, env.wide_result is unknown, another_module.function is unknown
+--- error_log
+proxy_get_secret: 12
+proxy_kv_store_get: 12
+proxy_dictionary_get: 12
+another_module.function: 12
+
+
+
+=== TEST 2: signatures: other than the specification's answer 12
+--- plugin_guest: import_arity
+--- plugin
+--- response_body
+hello
+--- plugin_log
+proxy_get_log_level: 12
+proxy_get_metric: 12
+proxy_grpc_call: 12
+proxy_grpc_stream: 12
+--- error_log
+env.proxy_get_log_level has another signature here
+env.proxy_done is not implemented
+
+
+
+=== TEST 3: compilers: the helpers of emscripten and AssemblyScript are there, abort says why
+--- plugin_guest: import_emscripten
+--- plugin
+--- error_code: 503
+--- error_log
+p: pthread_equal: 01
+p: abort: why at a.ts:3:14
+the guest aborted
+
+
+=== TEST 4: not built: every such row answers UNIMPLEMENTED
+--- plugin
+request_headers tick 1000
+request_headers close request
+request_headers proxy_clear_route_cache
+request_headers proxy_grpc_call "u" "s" "m" "" "msg" 1000 *
+request_headers proxy_grpc_stream "u" "s" "m" "" *
+request_headers grpc_send 1 x true
+request_headers grpc_cancel 1
+request_headers grpc_close 1
+request_headers shared_get a
+request_headers shared_set a b
+request_headers register_queue q
+request_headers resolve_queue vm q
+request_headers enqueue 1 x
+request_headers dequeue 1
+request_headers done
+request_headers foreign name arg
+--- plugin_log
+tick(1000) = UNIMPLEMENTED
+close(request) = UNIMPLEMENTED
+proxy_clear_route_cache() = UNIMPLEMENTED
+proxy_grpc_call("u" "s" "m" "" "msg" 1000 *) = UNIMPLEMENTED
+proxy_grpc_stream("u" "s" "m" "" *) = UNIMPLEMENTED
+grpc_send(1 x true) = UNIMPLEMENTED
+grpc_cancel(1) = UNIMPLEMENTED
+grpc_close(1) = UNIMPLEMENTED
+shared_get(a) = UNIMPLEMENTED
+shared_set(a b) = UNIMPLEMENTED
+register_queue(q) = UNIMPLEMENTED
+resolve_queue(vm q) = UNIMPLEMENTED
+enqueue(1 x) = UNIMPLEMENTED
+dequeue(1) = UNIMPLEMENTED
+done() = UNIMPLEMENTED
+foreign(name arg) = UNIMPLEMENTED
+
+
+
+=== TEST 5: pointers: at the edges of the memory, unaligned ones, and empty ones anywhere
+--- plugin_guest: pointers
+--- plugin
+--- response_body
+hello
+--- plugin_log
+proxy_log(text): 06
+proxy_log(size): 06
+get_header(key): 06
+get_header(key size): 06
+get_header(data): 06
+get_header(size): 06
+get_header(unaligned): 00
+add_header(value): 06
+get_pairs(data): 06
+set_pairs(map): 06
+get_property(path): 06
+get_buffer(data): 06
+set_buffer(data): 06
+local_response(body): 06
+local_response(headers): 06
+http_call(upstream): 06
+http_call(token): 06
+shared_get(cas): 12
+shared_set(value): 12
+define_metric(id): 06
+time: 06
+
+empty at the end: 00
+
+empty beyond the end: 00
+
+
+
+=== TEST 6: maps: those that contradict themselves are bad arguments, in every way to say empty is none
+--- plugin_guest: maps
+--- plugin
+--- response_body
+hello
+--- plugin_log
+count without pairs: 02
+count beyond the end: 02
+key beyond the end: 02
+sizes that wrap around: 02
+no NUL after the key: 02
+no NUL at the end: 02
+bytes at the end: 02
+three bytes: 02
+a single zero: 02
+four zeros: 02
+count without pairs: 02
+count beyond the end: 02
+key beyond the end: 02
+sizes that wrap around: 02
+no NUL after the key: 02
+no NUL at the end: 02
+bytes at the end: 02
+three bytes: 02
+a single zero: 00
+four zeros: 00
