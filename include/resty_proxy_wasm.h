@@ -128,6 +128,8 @@ typedef struct rpw_options {
     int32_t pause_timeout;
     // `plugin_root_id`.
     struct rpw_str root_id;
+    // Plugins of one VM id share data and queues; NULL: the plugin's own.
+    struct rpw_str vm_id;
     struct rpw_str vm_configuration;
     // Names and addresses, as a serialized map (spec: "Serialization").
     struct rpw_str upstreams;
@@ -203,6 +205,14 @@ int32_t rpw_abi(void);
 //
 // `text` must be writable.
 void rpw_error(struct rpw_str *text);
+
+// Names the `lua_shared_dict` where shared state lies, for plugins that are
+// loaded from now on. Gives 0, or -1 when `userdata` leads to no dict.
+//
+// # Safety
+//
+// `userdata` must be what `ngx.shared.NAME[1]` holds.
+int32_t rpw_use_dict(void *userdata);
 
 // Compiles a module (`.wasm` bytes) and checks that it is a plugin. Nothing
 // of it runs yet.

@@ -39,3 +39,16 @@ pub const MAX_MEMORY: usize = 1 << 30;
 
 /// Elements of one table: the largest real plugins have some ten thousand.
 pub const MAX_TABLE_ELEMENTS: usize = 1_000_000;
+
+/// Bytes of a key of shared data: lua-nginx-module's own limit is 65,535, and
+/// the scope and the version stand beside it.
+pub const MAX_SHARED_KEY: usize = 32 << 10;
+
+/// Bytes of a value of shared data or of an item in a queue.
+pub const MAX_SHARED_VALUE: usize = 1 << 20;
+
+/// Bytes of a queue's name.
+pub const MAX_QUEUE_NAME: usize = 1024;
+
+/// Queues of all plugins: their counters are never removed.
+pub const MAX_QUEUES: u32 = 10_000;

@@ -1,9 +1,9 @@
 //! Plugins and their root contexts.
 
-use std::cell::OnceCell;
 use std::rc::Rc;
 
-use libc::c_char;
+use libc::{c_char, c_void};
+use once_cell::unsync::OnceCell;
 
 use super::error;
 use super::handle::{bytes, rpw_str, wall};
@@ -11,8 +11,10 @@ use crate::abi::pairs;
 use crate::abi::property::Encoding;
 use crate::context::Ids;
 use crate::host::Host;
+use crate::host::dict::DictStore;
 use crate::host::memory::MemoryHost;
 use crate::host::nginx::NginxHost;
+use crate::host::symbols::is_in_nginx;
 use crate::plugin::registry::{self, Shared};
 use crate::plugin::{Options, Plugin};
 
@@ -45,6 +47,8 @@ pub struct rpw_options {
     pub pause_timeout: i32,
     /// `plugin_root_id`.
     pub root_id: rpw_str,
+    /// Plugins of one VM id share data and queues; NULL: the plugin's own.
+    pub vm_id: rpw_str,
     pub vm_configuration: rpw_str,
     /// Names and addresses, as a serialized map (spec: "Serialization").
     pub upstreams: rpw_str,
@@ -55,13 +59,20 @@ thread_local! {
 }
 
 /// The nginx that this process is; outside nginx, memory.
-fn host() -> Rc<dyn Host> {
+///
+/// Errors: an nginx that is too old.
+fn host() -> Result<Rc<dyn Host>, String> {
     HOST.with(|host| {
-        host.get_or_init(|| match NginxHost::load() {
-            Ok(nginx) => Rc::new(nginx),
-            Err(_) => Rc::new(MemoryHost::new()),
+        host.get_or_try_init(|| -> Result<Rc<dyn Host>, String> {
+            match NginxHost::load() {
+                Ok(nginx) => Ok(Rc::new(nginx)),
+                Err(missing) if is_in_nginx() => Err(format!(
+                    "this nginx has no {missing}: lua-nginx-module 0.10.23 or newer is needed"
+                )),
+                Err(_) => Ok(Rc::new(MemoryHost::new())),
+            }
         })
-        .clone()
+        .cloned()
     })
 }
 
@@ -79,8 +90,11 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
         )
     };
     let upstreams = pairs::decode(upstreams).map_err(|_| "malformed upstreams".to_owned())?;
+    // SAFETY: readable, as promised.
+    let vm_id = unsafe { options.vm_id.bytes() };
     let mut read = Options {
         root_id,
+        vm_id: (!options.vm_id.data.is_null()).then(|| vm_id.to_vec()),
         vm_configuration,
         upstreams: upstreams
             .into_iter()
@@ -100,6 +114,26 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
         read.pause_timeout_ms = timeout;
     }
     Ok(read)
+}
+
+/// Names the `lua_shared_dict` where shared state lies, for plugins that are
+/// loaded from now on. Gives 0, or -1 when `userdata` leads to no dict.
+///
+/// # Safety
+///
+/// `userdata` must be what `ngx.shared.NAME[1]` holds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_use_dict(userdata: *mut c_void) -> i32 {
+    wall(-1, || {
+        // SAFETY: it is that value, as promised.
+        match (unsafe { DictStore::new(userdata) }, host()) {
+            (Some(store), Ok(host)) => {
+                host.set_store(Rc::new(store));
+                0
+            }
+            _ => -1,
+        }
+    })
 }
 
 /// Compiles a module (`.wasm` bytes) and checks that it is a plugin. Nothing
@@ -128,7 +162,7 @@ pub unsafe extern "C" fn rpw_plugin_load(
             )
         };
         let loaded = options.and_then(|options| {
-            Plugin::load(host(), name, code, options).map_err(|error| error.to_string())
+            Plugin::load(host()?, name, code, options).map_err(|error| error.to_string())
         });
         match loaded {
             Ok(plugin) => {
@@ -219,7 +253,12 @@ pub unsafe extern "C" fn rpw_root_free(root: *mut rpw_root) {
     wall((), || {
         // SAFETY: ours, and used for the last time, as promised.
         let root = unsafe { Box::from_raw(root) };
-        root.plugin.borrow_mut().close_root(root.id);
+        {
+            let mut plugin = root.plugin.borrow_mut();
+            // Requests that are over do not keep it.
+            plugin.sweep();
+            plugin.close_root(root.id);
+        }
         registry::release(root.plugin);
     })
 }

@@ -98,9 +98,16 @@ impl HttpContext {
     /// Takes on, in the header filter, a local response that came when the
     /// request was on its way to the upstream. False: there is none.
     pub fn take_late_response(&mut self) -> bool {
-        for effect in &mut self.effects {
+        let HttpContext {
+            effects,
+            replacement,
+            request,
+            ..
+        } = self;
+        for effect in effects {
             if let Effect::LocalResponse(response) = effect {
-                self.replacement = Some(std::mem::take(&mut response.body));
+                *replacement = Some(response.keep_for_body_filter());
+                request.list_local(response);
                 return true;
             }
         }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
+use super::effect::LocalResponse;
 use super::hasher::FastMap;
 use super::header_list::HeaderList;
 use crate::host::{Host, Request, Result};
@@ -80,6 +81,22 @@ impl RequestState {
     /// How many response headers Lua handed over, if it did.
     pub fn response_header_count(&self) -> Option<usize> {
         self.response_headers.borrow().as_ref().map(HeaderList::len)
+    }
+
+    /// Lists the headers of a local response instead of the upstream's: the
+    /// plugins behind this one see what will be sent.
+    pub fn list_local(&self, response: &LocalResponse) {
+        let mut headers = self.response_headers.borrow_mut();
+        if headers.is_none() {
+            return;
+        }
+        let mut local = HeaderList::new();
+        for (name, value) in &response.headers {
+            local.push(name, value);
+        }
+        if let Some(upstream) = headers.replace(local) {
+            upstream.recycle();
+        }
     }
 
     /// The log phase begins or is over.

@@ -1,6 +1,6 @@
 //! What a host function finds: the host, the contexts, and who is calling.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ use crate::abi::version::AbiVersion;
 use crate::abi::{Status, pairs};
 use crate::callout::{Request as CalloutRequest, Response, Target};
 use crate::host::{Host, Request};
-use crate::shared::metrics::Metrics;
+use crate::shared::Shared;
 
 /// What is known of a plugin when it is loaded.
 pub struct PluginInfo {
@@ -79,7 +79,7 @@ pub struct State {
     last_token: u32,
     /// The answer that `proxy_on_http_call_response` is about.
     pub callout_response: Option<Response>,
-    pub metrics: Rc<RefCell<Metrics>>,
+    pub shared: Shared,
     pub stdio: Stdio,
     /// Reused for every serialized map.
     pub encoder: Encoder,
@@ -90,12 +90,7 @@ thread_local! {
 }
 
 impl State {
-    pub fn new(
-        host: Rc<dyn Host>,
-        plugin: Rc<PluginInfo>,
-        ids: Ids,
-        metrics: Rc<RefCell<Metrics>>,
-    ) -> Self {
+    pub fn new(host: Rc<dyn Host>, plugin: Rc<PluginInfo>, ids: Ids, shared: Shared) -> Self {
         State {
             host,
             plugin,
@@ -107,7 +102,7 @@ impl State {
             callouts: FastMap::default(),
             last_token: 0,
             callout_response: None,
-            metrics,
+            shared,
             stdio: Stdio::default(),
             encoder: Encoder::default(),
         }
@@ -290,6 +285,18 @@ impl State {
         })?;
         http.chunk_at_host = false;
         Ok(())
+    }
+
+    /// Passes a result of the shared store on, and tells the operator when it
+    /// has no room.
+    pub fn log_full_store<T>(&mut self, result: Result<T, Status>) -> Result<T, Status> {
+        if let Err(Status::InternalFailure) = result {
+            self.log(
+                LogLevel::Error,
+                b"shared state is full: give lua_shared_dict proxy_wasm more room",
+            );
+        }
+        result
     }
 
     // -- log ---------------------------------------------------------------

@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 
 use super::nginx::method_bit;
+use super::store::{HeapStore, Store};
 use super::{Host, Phase, Request, Result, Visit, check_header, check_variable, is_framing};
 use crate::abi::Status;
 use crate::abi::types::LogLevel;
@@ -102,18 +103,30 @@ struct Entry {
 
 /// Requests and a log in memory. Functions that take a [`Request`] panic when
 /// it is none of this host's, except those of [`Host`], which refuse it.
-#[derive(Default)]
 pub struct MemoryHost {
     requests: RefCell<HashMap<usize, Entry>>,
     last: Cell<usize>,
     log: RefCell<Vec<(LogLevel, String)>>,
     level: Cell<Option<LogLevel>>,
+    store: RefCell<Rc<dyn Store>>,
+}
+
+impl Default for MemoryHost {
+    fn default() -> Self {
+        MemoryHost::new()
+    }
 }
 
 impl MemoryHost {
     /// A host without requests that logs everything.
     pub fn new() -> Self {
-        Self::default()
+        MemoryHost {
+            requests: RefCell::default(),
+            last: Cell::default(),
+            log: RefCell::default(),
+            level: Cell::default(),
+            store: RefCell::new(Rc::new(HeapStore::default())),
+        }
     }
 
     /// Takes a request in. Its number is never given to another one.
@@ -347,6 +360,14 @@ impl Host for MemoryHost {
             Some(set) => append(Some(set), value),
             None => append(found.built_in(&name).as_deref(), value),
         })
+    }
+
+    fn store(&self) -> Rc<dyn Store> {
+        self.store.borrow().clone()
+    }
+
+    fn set_store(&self, store: Rc<dyn Store>) {
+        self.store.replace(store);
     }
 
     fn set_variable(&self, request: Request, name: &[u8], value: &[u8]) -> Result<()> {

@@ -3,13 +3,16 @@
 //! tests and tools. What must wait is no business of this room: it becomes an
 //! effect (`src/context/effect.rs`).
 
+pub mod dict;
 pub mod memory;
 pub mod nginx;
+pub mod store;
 pub mod symbols;
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use self::store::Store;
 use crate::abi::Status;
 use crate::abi::types::LogLevel;
 
@@ -161,6 +164,14 @@ pub trait Host {
     fn variable(&self, request: Request, name: &[u8], value: &mut Vec<u8>) -> Result<()>;
 
     fn set_variable(&self, request: Request, name: &[u8], value: &[u8]) -> Result<()>;
+
+    // -- shared state ------------------------------------------------------
+
+    /// Where state lies that outlives requests.
+    fn store(&self) -> Rc<dyn Store>;
+
+    /// Names another place, for plugins that are loaded from now on.
+    fn set_store(&self, store: Rc<dyn Store>);
 }
 
 /// Refuses what would end a header line before its time, or not begin one.

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
+use super::store::{HeapStore, Store};
 use super::symbols::{LuaHeader, LuaStr, NgxRequest, Symbols};
 use super::{Host, Phase, Request, Result, Visit, check_header, check_variable, is_framing};
 use crate::abi::Status;
@@ -71,6 +72,8 @@ pub struct NginxHost {
     headers: RefCell<Vec<LuaHeader>>,
     /// Room where nginx lower-cases a name. Its content means nothing.
     name: RefCell<Vec<u8>>,
+    /// Of this worker alone, until a dict is named.
+    store: RefCell<Rc<dyn Store>>,
 }
 
 impl NginxHost {
@@ -81,6 +84,7 @@ impl NginxHost {
             symbols: Symbols::load()?,
             headers: RefCell::default(),
             name: RefCell::default(),
+            store: RefCell::new(Rc::new(HeapStore::default())),
         })
     }
 
@@ -451,6 +455,14 @@ impl Host for NginxHost {
             _ => return Err(Status::BadArgument),
         }
         Ok(())
+    }
+
+    fn store(&self) -> Rc<dyn Store> {
+        self.store.borrow().clone()
+    }
+
+    fn set_store(&self, store: Rc<dyn Store>) {
+        self.store.replace(store);
     }
 
     fn set_variable(&self, request: Request, name: &[u8], value: &[u8]) -> Result<()> {

@@ -219,6 +219,12 @@ symbols! {
     }
 }
 
+/// True in a process that runs lua-nginx-module, of whatever version: this one
+/// is older than all that the library can work with.
+pub fn is_in_nginx() -> bool {
+    find(c"ngx_http_lua_ffi_get_phase").is_some()
+}
+
 fn find(symbol: &CStr) -> Option<*mut c_void> {
     // SAFETY: dlsym only reads the name, which ends with a NUL.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) };
@@ -236,5 +242,6 @@ mod tests {
     #[test]
     fn a_process_without_nginx_is_told_what_it_lacks() {
         assert_eq!(Symbols::load().err(), Some("ngx_http_lua_ffi_raw_log"));
+        assert!(!is_in_nginx());
     }
 }

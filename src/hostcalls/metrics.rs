@@ -5,18 +5,19 @@ use crate::abi::Status;
 use crate::abi::types::MetricType;
 
 pub fn define_metric(call: &mut Call, kind: MetricType, name: &[u8]) -> Result<u32, Status> {
-    call.metrics.borrow_mut().define(kind, name)
+    let id = call.shared.metrics.define(kind, name);
+    call.state.log_full_store(id)
 }
 
 /// The offset is signed: a gauge goes down, too.
 pub fn increment_metric(call: &mut Call, id: u32, offset: u64) -> Result<(), Status> {
-    call.metrics.borrow_mut().increment(id, offset as i64)
+    call.shared.metrics.increment(id, offset as i64)
 }
 
 pub fn record_metric(call: &mut Call, id: u32, value: u64) -> Result<(), Status> {
-    call.metrics.borrow_mut().record(id, value)
+    call.shared.metrics.record(id, value)
 }
 
 pub fn get_metric(call: &mut Call, id: u32) -> Result<u64, Status> {
-    call.metrics.borrow_mut().get(id)
+    call.shared.metrics.get(id)
 }

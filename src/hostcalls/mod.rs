@@ -13,6 +13,8 @@ mod metrics;
 mod properties;
 mod pseudo;
 mod responses;
+mod shared_data;
+mod shared_queues;
 mod streams;
 mod table;
 pub mod wasi;
@@ -90,14 +92,20 @@ table! {
         "proxy_get_status" = { callouts::get_status() -> (code: u32, message: bytes) };
     }
     "Shared data" {
-        "proxy_get_shared_data" = { unimplemented };
-        "proxy_set_shared_data" = { unimplemented };
+        "proxy_get_shared_data"
+            = { shared_data::get_shared_data(key: bytes) -> (value: bytes, cas: u32) };
+        "proxy_set_shared_data"
+            = { shared_data::set_shared_data(key: bytes, value: bytes, cas: u32) -> () };
     }
     "Shared queues" {
-        "proxy_register_shared_queue" = { unimplemented };
-        "proxy_resolve_shared_queue" = { unimplemented };
-        "proxy_dequeue_shared_queue" = { unimplemented };
-        "proxy_enqueue_shared_queue" = { unimplemented };
+        "proxy_register_shared_queue"
+            = { shared_queues::register_shared_queue(name: bytes) -> (token: u32) };
+        "proxy_resolve_shared_queue"
+            = { shared_queues::resolve_shared_queue(vm_id: bytes, name: bytes) -> (token: u32) };
+        "proxy_dequeue_shared_queue"
+            = { shared_queues::dequeue_shared_queue(token: u32) -> (value: bytes) };
+        "proxy_enqueue_shared_queue"
+            = { shared_queues::enqueue_shared_queue(token: u32, value: bytes) -> () };
     }
     "Metrics" {
         "proxy_define_metric" = { metrics::define_metric(kind: MetricType, name: bytes) -> (id: u32) };

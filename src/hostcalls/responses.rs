@@ -3,7 +3,7 @@
 use super::Call;
 use crate::abi::Status;
 use crate::abi::types::LogLevel;
-use crate::context::request::Header;
+use crate::context::request::{Header, RequestState};
 use crate::context::state::owned_pairs;
 use crate::context::{Effect, LocalResponse, Stage};
 
@@ -40,28 +40,155 @@ pub fn send_local_response(
 
     http.answered = true;
     http.paused = false;
+    let in_header_filter = http.stage == Stage::ResponseHeaders;
     let mut response = LocalResponse {
         status,
         details: printable(details),
-        headers: headers.into_iter().filter(is_legal).collect(),
+        headers: one_spelling(headers.into_iter().filter(is_legal).collect()),
         body: body.to_vec(),
         grpc_status: grpc_status as i32,
     };
-    if http.stage == Stage::ResponseHeaders {
-        // The body goes out when the body filter runs.
-        http.replacement = Some(std::mem::take(&mut response.body));
+    if is_grpc(call, &request) {
+        make_trailers_only(&mut response);
     }
     *request.code_details.borrow_mut() = response.details.clone();
+    if in_header_filter && let Some(http) = call.http() {
+        http.replacement = Some(response.keep_for_body_filter());
+        request.list_local(&response);
+    }
     call.state.push_effect(Effect::LocalResponse(response))
 }
 
-/// Neither pseudo headers nor what would be written into the message.
+/// Neither pseudo headers, nor what would be written into the message, nor
+/// what frames it.
 fn is_legal((name, value): &Header) -> bool {
+    const FRAMING: [&[u8]; 4] = [
+        b"connection",
+        b"content-length",
+        b"keep-alive",
+        b"transfer-encoding",
+    ];
     let clean = |text: &[u8]| !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
-    !name.is_empty() && name[0] != b':' && clean(name) && clean(value)
+    let framing = FRAMING.iter().any(|own| name.eq_ignore_ascii_case(own));
+    !name.is_empty() && name[0] != b':' && !framing && clean(name) && clean(value)
+}
+
+/// Spells each name as it came first: Lua takes names in different case for
+/// different headers, and would set the second over the first.
+fn one_spelling(mut headers: Vec<Header>) -> Vec<Header> {
+    for index in 1..headers.len() {
+        let (before, rest) = headers.split_at_mut(index);
+        let (name, _) = &mut rest[0];
+        if let Some((first, _)) = before.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+            name.clone_from(first);
+        }
+    }
+    headers
+}
+
+/// A gRPC request by its content type, as Envoy tells it.
+fn is_grpc(call: &Call, request: &RequestState) -> bool {
+    let mut value = Vec::new();
+    let host = &call.state.host;
+    host.request_header(request.request, b"content-type", &mut value)
+        .is_ok()
+        && value
+            .strip_prefix(b"application/grpc")
+            .is_some_and(|rest| rest.is_empty() || rest[0] == b'+')
+}
+
+/// What a gRPC client understands: 200, the status and the message as headers
+/// and no body at all, which is a response of trailers only.
+fn make_trailers_only(response: &mut LocalResponse) {
+    let status = match response.grpc_status {
+        -1 => grpc_status_of(response.status),
+        status => status,
+    };
+    response
+        .headers
+        .retain(|(name, _)| !name.eq_ignore_ascii_case(b"content-type"));
+    let mut add = |name: &[u8], value: Vec<u8>| response.headers.push((name.to_vec(), value));
+    add(b"content-type", b"application/grpc".to_vec());
+    add(b"grpc-status", status.to_string().into_bytes());
+    let message = std::mem::take(&mut response.body);
+    if !message.is_empty() {
+        add(b"grpc-message", percent_encoded(&message));
+    }
+    response.status = 200;
+}
+
+/// The gRPC specification's mapping of HTTP statuses, as Envoy has it.
+fn grpc_status_of(status: u32) -> i32 {
+    match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+/// The encoding of `grpc-message`.
+fn percent_encoded(text: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'%' | ..b' ' | 0x7f.. => encoded.extend(format!("%{byte:02X}").bytes()),
+            _ => encoded.push(*byte),
+        }
+    }
+    encoded
 }
 
 fn printable(details: &[u8]) -> Vec<u8> {
     let keep = |byte: &u8| !matches!(byte, b'\r' | b'\n' | 0);
     details.iter().copied().filter(keep).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_spelled_as_it_came_first() {
+        let pair = |name: &str, value: &str| (name.into(), value.into());
+        let headers = vec![
+            pair("Set-Cookie", "a"),
+            pair("x", "1"),
+            pair("SET-cookie", "b"),
+        ];
+        let expected = [
+            pair("Set-Cookie", "a"),
+            pair("x", "1"),
+            pair("Set-Cookie", "b"),
+        ];
+        assert_eq!(one_spelling(headers), expected);
+    }
+
+    #[test]
+    fn a_grpc_message_is_ascii() {
+        assert_eq!(
+            percent_encoded("a b%~ü\n\x7f".as_bytes()),
+            b"a b%25~%C3%BC%0A%7F"
+        );
+    }
+
+    #[test]
+    fn grpc_statuses_follow_the_specification() {
+        let map = [
+            (400, 13),
+            (401, 16),
+            (403, 7),
+            (404, 12),
+            (429, 14),
+            (502, 14),
+            (503, 14),
+            (504, 14),
+        ];
+        for (http, grpc) in map {
+            assert_eq!(grpc_status_of(http), grpc);
+        }
+        assert_eq!([grpc_status_of(200), grpc_status_of(500)], [2, 2]);
+    }
 }

@@ -14,7 +14,7 @@ use crate::context::state::log_line;
 use crate::context::{Current, Ids, PluginInfo, State};
 use crate::host::Host;
 use crate::hostcalls::wasi;
-use crate::shared::metrics::Metrics;
+use crate::shared::Shared;
 use crate::vm::instance::Prepared;
 use crate::vm::{Callback, Instance, Module, Trap, cache};
 
@@ -26,6 +26,8 @@ const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
 pub struct Options {
     /// `plugin_root_id`.
     pub root_id: Vec<u8>,
+    /// Plugins of one VM id share data and queues; `None`: the plugin's own.
+    pub vm_id: Option<Vec<u8>>,
     /// For `proxy_on_vm_start`.
     pub vm_configuration: Vec<u8>,
     pub encoding: Encoding,
@@ -43,6 +45,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             root_id: Vec::new(),
+            vm_id: None,
             vm_configuration: Vec::new(),
             encoding: Encoding::default(),
             ids: Ids::default(),
@@ -113,7 +116,9 @@ impl Plugin {
             upstreams: options.upstreams.clone(),
             resume_after_callouts: options.resume_after_callouts,
         });
-        let state = State::new(host.clone(), info.clone(), options.ids, Metrics::of(name));
+        let scope = options.vm_id.as_deref().unwrap_or(name);
+        let shared = Shared::new(host.store(), scope, name);
+        let state = State::new(host.clone(), info.clone(), options.ids, shared);
         Ok(Plugin {
             host,
             info,

@@ -477,13 +477,13 @@ impl Plugin {
         Some(http.serial)
     }
 
-    pub fn is_running(&self) -> bool {
-        matches!(self.life, Life::Running(_))
-    }
-
     /// True while it has http contexts.
     pub fn has_requests(&mut self) -> bool {
         !self.state().contexts.http.is_empty()
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(self.life, Life::Running(_))
     }
 
     pub fn wants(&self) -> &super::Wants {

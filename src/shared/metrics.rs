@@ -1,151 +1,254 @@
-//! Metrics of a plugin: counters, gauges and histograms with Envoy's rules.
-//!
-//! Kept in this worker's memory, for as long as the worker lives: a new
-//! instance of the plugin finds what the old one counted.
+//! Metrics of a plugin: counters, gauges and histograms with Envoy's rules,
+//! on the shared store: each is one number that all workers count up. Numbers
+//! are exact up to 2^53; a gauge may be below 0.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::{count, entry};
 use crate::abi::Status;
 use crate::abi::limits::{MAX_METRIC_NAME, MAX_METRICS};
 use crate::abi::types::MetricType;
+use crate::host::store::Store;
 
-struct Metric {
-    name: Vec<u8>,
-    kind: MetricType,
-    /// Counter and gauge: the value. Histogram: the sum of its samples.
-    value: u64,
-    /// Histogram: the number of its samples.
-    samples: u64,
+/// Counts the metrics of all plugins: an id is a metric's number.
+const METRICS: &[u8] = b"M";
+
+pub struct Metrics {
+    store: Rc<dyn Store>,
+    plugin: Vec<u8>,
+    /// What this worker knows by id.
+    known: RefCell<HashMap<u32, Rc<Metric>>>,
 }
 
-/// The metrics of one plugin name in this worker.
-#[derive(Default)]
-pub struct Metrics {
-    all: Vec<Metric>,
-    by_name: HashMap<Vec<u8>, u32>,
+/// A metric, with the names of its entries.
+struct Metric {
+    kind: MetricType,
+    /// Counter and gauge: the value. Histogram: the sum of its samples.
+    value: Vec<u8>,
+    /// Histogram: the number of its samples.
+    samples: Vec<u8>,
 }
 
 /// A metric as it is read from outside.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Reading<'a> {
-    pub name: &'a [u8],
+#[derive(Debug, PartialEq)]
+pub struct Reading {
+    pub plugin: Vec<u8>,
+    pub name: Vec<u8>,
     pub kind: MetricType,
-    pub value: u64,
-    pub samples: u64,
+    pub value: f64,
+    pub samples: f64,
 }
 
-thread_local! {
-    static PLUGINS: RefCell<HashMap<Vec<u8>, Rc<RefCell<Metrics>>>> = RefCell::default();
+fn id_entry(id: u32) -> Vec<u8> {
+    entry(b"m", &[&id.to_le_bytes()])
+}
+
+fn metric(id: u32, kind: MetricType) -> Metric {
+    Metric {
+        kind,
+        value: entry(b"x", &[&id.to_le_bytes()]),
+        samples: entry(b"y", &[&id.to_le_bytes()]),
+    }
+}
+
+/// What stands behind an id: type, plugin, name.
+fn describe(kind: MetricType, plugin: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut text = vec![kind as u8];
+    text.extend_from_slice(&(plugin.len() as u32).to_le_bytes());
+    text.extend_from_slice(plugin);
+    text.extend_from_slice(name);
+    text
+}
+
+fn parse(text: &[u8]) -> Option<(MetricType, &[u8], &[u8])> {
+    let (kind, rest) = text.split_first()?;
+    let (len, rest) = rest.split_first_chunk::<4>()?;
+    let (plugin, name) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+    Some((MetricType::try_from(u32::from(*kind)).ok()?, plugin, name))
 }
 
 impl Metrics {
-    /// The metrics of the plugin of this name.
-    pub fn of(plugin: &[u8]) -> Rc<RefCell<Metrics>> {
-        PLUGINS.with_borrow_mut(|plugins| plugins.entry(plugin.to_vec()).or_default().clone())
+    pub fn new(store: Rc<dyn Store>, plugin: &[u8]) -> Self {
+        Metrics {
+            store,
+            plugin: plugin.to_vec(),
+            known: RefCell::default(),
+        }
     }
 
-    /// The id of a metric, made if it is new. Ids begin at 1.
+    /// The id of a metric, made if it is new; the same in every worker. Never
+    /// 0.
     ///
     /// Errors: [`Status::BadArgument`] for a name that is empty, too long or
-    /// of another type; [`Status::InternalFailure`] when there are too many.
-    pub fn define(&mut self, kind: MetricType, name: &[u8]) -> Result<u32, Status> {
+    /// of another type; [`Status::InternalFailure`] when there are too many,
+    /// or the store is full.
+    pub fn define(&self, kind: MetricType, name: &[u8]) -> Result<u32, Status> {
         if name.is_empty() || name.len() > MAX_METRIC_NAME {
             return Err(Status::BadArgument);
         }
-        if let Some(&id) = self.by_name.get(name) {
-            let same = self.metric(id)?.kind == kind;
-            return if same {
-                Ok(id)
-            } else {
-                Err(Status::BadArgument)
-            };
+        let full = |_| Status::InternalFailure;
+        let by_name = entry(b"n", &[&self.plugin, name]);
+        let id = match self.store.number(&by_name) {
+            Some(id) => id as u32,
+            None => {
+                let id = count(&*self.store, METRICS).map_err(full)? as u32;
+                if id as usize > MAX_METRICS {
+                    return Err(Status::InternalFailure);
+                }
+                // Everything else first: whoever finds the id finds it.
+                let text = describe(kind, &self.plugin, name);
+                let new = metric(id, kind);
+                self.store.add(&id_entry(id), &text).map_err(full)?;
+                self.store.add_number(&new.value, 0.0).map_err(full)?;
+                if kind == MetricType::Histogram {
+                    self.store.add_number(&new.samples, 0.0).map_err(full)?;
+                }
+                if self.store.add_number(&by_name, id.into()).map_err(full)? {
+                    id
+                } else {
+                    // Another worker was first; this number stays unused.
+                    for unused in [id_entry(id), new.value, new.samples] {
+                        self.store.remove(&unused);
+                    }
+                    self.store.number(&by_name).ok_or(Status::InternalFailure)? as u32
+                }
+            }
+        };
+        if self.metric(id)?.kind != kind {
+            return Err(Status::BadArgument);
         }
-        if self.all.len() >= MAX_METRICS {
-            return Err(Status::InternalFailure);
-        }
-        self.all.push(Metric {
-            name: name.to_vec(),
-            kind,
-            value: 0,
-            samples: 0,
-        });
-        let id = self.all.len() as u32;
-        self.by_name.insert(name.to_vec(), id);
         Ok(id)
     }
 
     /// Counters only grow; gauges go both ways; histograms refuse.
-    pub fn increment(&mut self, id: u32, offset: i64) -> Result<(), Status> {
+    pub fn increment(&self, id: u32, offset: i64) -> Result<(), Status> {
         let metric = self.metric(id)?;
         match metric.kind {
             MetricType::Counter if offset > 0 => {}
             MetricType::Gauge => {}
             _ => return Err(Status::BadArgument),
         }
-        metric.value = metric.value.wrapping_add_signed(offset);
-        Ok(())
+        self.add(&metric.value, offset as f64)
     }
 
     /// Sets a gauge, adds to a counter, takes a sample in a histogram.
-    pub fn record(&mut self, id: u32, value: u64) -> Result<(), Status> {
+    pub fn record(&self, id: u32, value: u64) -> Result<(), Status> {
         let metric = self.metric(id)?;
         match metric.kind {
-            MetricType::Gauge => metric.value = value,
-            MetricType::Counter => metric.value = metric.value.wrapping_add(value),
+            MetricType::Gauge => self
+                .store
+                .set_number(&metric.value, value as i64 as f64)
+                .map_err(|_| Status::InternalFailure),
+            MetricType::Counter => self.add(&metric.value, value as f64),
             MetricType::Histogram => {
-                metric.value = metric.value.wrapping_add(value);
-                metric.samples += 1;
+                self.add(&metric.value, value as f64)?;
+                self.add(&metric.samples, 1.0)
             }
         }
-        Ok(())
     }
 
     /// The value of a counter or gauge; histograms refuse.
-    pub fn get(&mut self, id: u32) -> Result<u64, Status> {
+    pub fn get(&self, id: u32) -> Result<u64, Status> {
         let metric = self.metric(id)?;
-        match metric.kind {
-            MetricType::Histogram => Err(Status::BadArgument),
-            _ => Ok(metric.value),
+        if metric.kind == MetricType::Histogram {
+            return Err(Status::BadArgument);
+        }
+        let value = self.store.number(&metric.value).ok_or(Status::NotFound)?;
+        // A gauge may be below 0: it wraps around, as a guest expects of u64.
+        Ok(value as i64 as u64)
+    }
+
+    fn add(&self, name: &[u8], by: f64) -> Result<(), Status> {
+        self.store
+            .increment(name, by)
+            .map(drop)
+            .ok_or(Status::NotFound)
+    }
+
+    fn metric(&self, id: u32) -> Result<Rc<Metric>, Status> {
+        if let Some(known) = self.known.borrow().get(&id) {
+            return Ok(known.clone());
+        }
+        let mut text = Vec::new();
+        if !self.store.get(&id_entry(id), &mut text) {
+            return Err(Status::NotFound);
+        }
+        match parse(&text) {
+            // Ids of other plugins are unknown here.
+            Some((kind, plugin, _)) if plugin == self.plugin => {
+                let found = Rc::new(metric(id, kind));
+                self.known.borrow_mut().insert(id, found.clone());
+                Ok(found)
+            }
+            _ => Err(Status::NotFound),
         }
     }
+}
 
-    /// Every metric, in the order of definition.
-    pub fn read(&self) -> impl Iterator<Item = Reading<'_>> {
-        self.all.iter().map(|metric| Reading {
-            name: &metric.name,
-            kind: metric.kind,
-            value: metric.value,
-            samples: metric.samples,
-        })
+/// Every metric of every plugin, in the order of definition.
+pub fn read_all(store: &dyn Store) -> Vec<Reading> {
+    let last = store.number(METRICS).unwrap_or(0.0) as u32;
+    let mut readings = Vec::new();
+    for id in 1..=last {
+        let mut text = Vec::new();
+        if !store.get(&id_entry(id), &mut text) {
+            continue;
+        }
+        if let Some((kind, plugin, name)) = parse(&text) {
+            let metric = metric(id, kind);
+            readings.push(Reading {
+                plugin: plugin.to_vec(),
+                name: name.to_vec(),
+                kind,
+                value: store.number(&metric.value).unwrap_or(0.0),
+                samples: store.number(&metric.samples).unwrap_or(0.0),
+            });
+        }
     }
-
-    fn metric(&mut self, id: u32) -> Result<&mut Metric, Status> {
-        let index = (id as usize).checked_sub(1).ok_or(Status::NotFound)?;
-        self.all.get_mut(index).ok_or(Status::NotFound)
-    }
+    readings
 }
 
 #[cfg(test)]
 mod tests {
     use super::MetricType::{Counter, Gauge, Histogram};
     use super::*;
+    use crate::host::store::HeapStore;
+
+    fn metrics(store: &Rc<HeapStore>, plugin: &str) -> Metrics {
+        Metrics::new(store.clone(), plugin.as_bytes())
+    }
 
     #[test]
-    fn a_name_has_one_id_and_one_type() {
-        let mut metrics = Metrics::default();
-        let id = metrics.define(Counter, b"hits").expect("new");
-        assert_eq!(metrics.define(Counter, b"hits"), Ok(id));
-        assert_eq!(metrics.define(Gauge, b"hits"), Err(Status::BadArgument));
-        assert_eq!(metrics.define(Gauge, b""), Err(Status::BadArgument));
+    fn a_name_has_one_id_and_one_type_in_every_worker() {
+        let store = Rc::new(HeapStore::default());
+        let (one, other) = (metrics(&store, "p"), metrics(&store, "p"));
+        let id = one.define(Counter, b"hits").expect("new");
+        assert_eq!(other.define(Counter, b"hits"), Ok(id));
+        assert_eq!(other.define(Gauge, b"hits"), Err(Status::BadArgument));
+        assert_eq!(one.define(Gauge, b""), Err(Status::BadArgument));
         let long = vec![b'x'; MAX_METRIC_NAME + 1];
-        assert_eq!(metrics.define(Gauge, &long), Err(Status::BadArgument));
+        assert_eq!(one.define(Gauge, &long), Err(Status::BadArgument));
+
+        assert_eq!(one.increment(id, 2), Ok(()));
+        assert_eq!(other.increment(id, 3), Ok(()));
+        assert_eq!(one.get(id), Ok(5));
+    }
+
+    #[test]
+    fn the_ids_of_another_plugin_are_unknown() {
+        let store = Rc::new(HeapStore::default());
+        let id = metrics(&store, "p").define(Counter, b"hits").expect("new");
+        let other = metrics(&store, "q");
+        assert_eq!(other.get(id), Err(Status::NotFound));
+        assert_ne!(other.define(Counter, b"hits"), Ok(id));
     }
 
     #[test]
     fn each_type_takes_what_envoy_lets_it_take() {
-        let mut metrics = Metrics::default();
+        let store = Rc::new(HeapStore::default());
+        let metrics = metrics(&store, "p");
         let counter = metrics.define(Counter, b"c").expect("new");
         let gauge = metrics.define(Gauge, b"g").expect("new");
         let histogram = metrics.define(Histogram, b"h").expect("new");
@@ -157,20 +260,33 @@ mod tests {
         assert_eq!(metrics.get(counter), Ok(5));
 
         assert_eq!(metrics.record(gauge, 10), Ok(()));
-        assert_eq!(metrics.increment(gauge, -4), Ok(()));
-        assert_eq!(metrics.get(gauge), Ok(6));
+        assert_eq!(metrics.increment(gauge, -14), Ok(()));
+        assert_eq!(metrics.get(gauge), Ok(-4_i64 as u64));
 
         assert_eq!(metrics.increment(histogram, 1), Err(Status::BadArgument));
         assert_eq!(metrics.record(histogram, 7), Ok(()));
         assert_eq!(metrics.record(histogram, 8), Ok(()));
         assert_eq!(metrics.get(histogram), Err(Status::BadArgument));
-        let reading = metrics.read().last().expect("three metrics");
-        assert_eq!((reading.value, reading.samples), (15, 2));
+        let last = read_all(&*store).pop().expect("three metrics");
+        assert_eq!(
+            (last.name.as_slice(), last.value, last.samples),
+            (&b"h"[..], 15.0, 2.0)
+        );
 
         for unknown in [0, 4, u32::MAX] {
             assert_eq!(metrics.get(unknown), Err(Status::NotFound));
             assert_eq!(metrics.record(unknown, 1), Err(Status::NotFound));
             assert_eq!(metrics.increment(unknown, 1), Err(Status::NotFound));
         }
+    }
+
+    #[test]
+    fn a_full_store_is_an_error_and_no_more() {
+        let store = Rc::new(HeapStore::with_room(5));
+        let metrics = metrics(&store, "p");
+        let id = metrics.define(Counter, b"c").expect("room");
+        assert_eq!(metrics.define(Counter, b"d"), Err(Status::InternalFailure));
+        assert_eq!(metrics.increment(id, 1), Ok(()));
+        assert_eq!(metrics.get(id), Ok(1));
     }
 }

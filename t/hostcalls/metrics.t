@@ -186,5 +186,5 @@ request_headers get_metric hits
 --- plugin_log
 define_metric(counter hits) = OK 1
 increment_metric(hits 5) = OK
-q: define_metric(gauge hits) = OK 1
+q: define_metric(gauge hits) = OK 2
 q: get_metric(hits) = OK 0

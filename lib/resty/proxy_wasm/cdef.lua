@@ -72,6 +72,8 @@ typedef struct rpw_options {
     int32_t pause_timeout;
 
     struct rpw_str root_id;
+
+    struct rpw_str vm_id;
     struct rpw_str vm_configuration;
 
     struct rpw_str upstreams;
@@ -94,6 +96,8 @@ int32_t rpw_next_effect(const struct rpw_root *root, void *pointer, struct rpw_e
 int32_t rpw_abi(void);
 
 void rpw_error(struct rpw_str *text);
+
+int32_t rpw_use_dict(void *userdata);
 
 struct rpw_plugin *rpw_plugin_load(const char *name,
                                    int32_t name_len,

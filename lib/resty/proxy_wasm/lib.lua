@@ -2,10 +2,9 @@
 
 local ffi = require "ffi"
 
-require "resty.proxy_wasm.cdef"
-
 
 local error        = error
+local pcall        = pcall
 local concat       = table.concat
 local io_open      = io.open
 local str_gmatch   = string.gmatch
@@ -33,6 +32,11 @@ local function find()
     return nil, tried
 end
 
+
+-- LuaJIT defines a type once per VM, however often modules are loaded anew.
+if not pcall(ffi.typeof, "rpw_root") then
+    require "resty.proxy_wasm.cdef"
+end
 
 local path, tried = find()
 if not path then

@@ -25,6 +25,10 @@ local last_error = library.last_error
 local ngx_get_phase = ngx and ngx.get_phase
 
 
+-- The lua_shared_dict where shared state lies.
+local DICT = "proxy_wasm"
+
+
 local _M = {}
 
 
@@ -60,6 +64,7 @@ local MAX_SECONDS = 2^31 / 1000
 -- What `load` takes beside name and path: type, and what it becomes.
 local OPTIONS = {
     root_id = "string",
+    vm_id = "string",
     vm_config = "string",
     upstreams = "table",
     pause_timeout = "number",
@@ -150,8 +155,29 @@ end
 _M.read_file = read_file
 
 
+-- Shared state lies in one dict. Said once, not by every worker: a plugin is
+-- mostly loaded in the master.
+local store_named = false
+
+
+local function name_store()
+    store_named = true
+    local dict = ngx and ngx.shared and ngx.shared[DICT]
+    if dict and lib.rpw_use_dict(dict[1]) == 0 then
+        return
+    end
+    if ngx and ngx.log then
+        ngx.log(ngx.NOTICE, "[proxy-wasm] there is no lua_shared_dict ", DICT,
+                ": shared data, queues and metrics are each worker's own")
+    end
+end
+
+
 -- Compiles the module in `bytes`. Options must have been checked.
 local function load(name, bytes, opts)
+    if not store_named then
+        name_store()
+    end
     opts = opts or {}
     local flags = 0
     for key, choices in pairs(OPTIONS) do
@@ -167,6 +193,7 @@ local function load(name, bytes, opts)
         -- 0 would be the default.
         pause_timeout = ceil((opts.pause_timeout or 0) * 1000),
         root_id = { root_id, #root_id },
+        vm_id = { opts.vm_id, opts.vm_id and #opts.vm_id or 0 },
         vm_configuration = { vm_config, #vm_config },
         upstreams = { upstreams, #upstreams },
     })

@@ -1,0 +1,120 @@
+#![forbid(unsafe_code)]
+//! Where shared state lies: entries by name, each changed in one atomic step.
+//! Nothing here is ever evicted: a store that is full says so.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+/// The store has no room for the entry; what was there stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Each function is one atomic step among all processes that share the store.
+pub trait Store {
+    /// Makes an entry. False: there is one of this name.
+    fn add(&self, name: &[u8], value: &[u8]) -> Result<bool, Full>;
+
+    /// Makes an entry or replaces it.
+    fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Full>;
+
+    /// Appends the value of an entry. False: there is none.
+    fn get(&self, name: &[u8], value: &mut Vec<u8>) -> bool;
+
+    fn remove(&self, name: &[u8]);
+
+    /// Makes a number. False: there is an entry of this name.
+    fn add_number(&self, name: &[u8], number: f64) -> Result<bool, Full>;
+
+    fn set_number(&self, name: &[u8], number: f64) -> Result<(), Full>;
+
+    fn number(&self, name: &[u8]) -> Option<f64>;
+
+    /// Adds to a number and gives the sum; `None` when there is none.
+    fn increment(&self, name: &[u8], by: f64) -> Option<f64>;
+}
+
+enum Entry {
+    Bytes(Vec<u8>),
+    Number(f64),
+}
+
+/// A store of this process alone.
+#[derive(Default)]
+pub struct HeapStore {
+    entries: RefCell<HashMap<Vec<u8>, Entry>>,
+    /// For tests: entries that it may have, or 0 for any number.
+    room: Cell<usize>,
+}
+
+impl HeapStore {
+    /// A store that is full with this number of entries.
+    pub fn with_room(entries: usize) -> Self {
+        HeapStore {
+            room: Cell::new(entries),
+            ..HeapStore::default()
+        }
+    }
+
+    fn put(&self, name: &[u8], entry: Entry, replace: bool) -> Result<bool, Full> {
+        let mut entries = self.entries.borrow_mut();
+        let known = entries.contains_key(name);
+        if known && !replace {
+            return Ok(false);
+        }
+        let room = self.room.get();
+        if !known && room > 0 && entries.len() >= room {
+            return Err(Full);
+        }
+        entries.insert(name.to_vec(), entry);
+        Ok(true)
+    }
+}
+
+impl Store for HeapStore {
+    fn add(&self, name: &[u8], value: &[u8]) -> Result<bool, Full> {
+        self.put(name, Entry::Bytes(value.to_vec()), false)
+    }
+
+    fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Full> {
+        self.put(name, Entry::Bytes(value.to_vec()), true).map(drop)
+    }
+
+    fn get(&self, name: &[u8], value: &mut Vec<u8>) -> bool {
+        match self.entries.borrow().get(name) {
+            Some(Entry::Bytes(bytes)) => {
+                value.extend_from_slice(bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn remove(&self, name: &[u8]) {
+        self.entries.borrow_mut().remove(name);
+    }
+
+    fn add_number(&self, name: &[u8], number: f64) -> Result<bool, Full> {
+        self.put(name, Entry::Number(number), false)
+    }
+
+    fn set_number(&self, name: &[u8], number: f64) -> Result<(), Full> {
+        self.put(name, Entry::Number(number), true).map(drop)
+    }
+
+    fn number(&self, name: &[u8]) -> Option<f64> {
+        match self.entries.borrow().get(name) {
+            Some(Entry::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn increment(&self, name: &[u8], by: f64) -> Option<f64> {
+        match self.entries.borrow_mut().get_mut(name) {
+            Some(Entry::Number(number)) => {
+                *number += by;
+                Some(*number)
+            }
+            _ => None,
+        }
+    }
+}
