@@ -318,10 +318,10 @@ one: failed to fetch wasm plugin ctx: failed to run proxy_on_configure
 --- grep_error_log eval: qr/one: (configure|done): context=\d+/
 --- grep_error_log_out
 one: configure: context=1
-one: configure: context=3
 one: done: context=2
 one: done: context=1
 one: configure: context=1
-one: done: context=4
 one: done: context=3
-one: done: context=5
+one: done: context=1
+one: configure: context=1
+one: done: context=4
