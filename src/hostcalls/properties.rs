@@ -206,7 +206,13 @@ fn attribute(
             0 => return Err(Status::NotFound),
             status => encoding.integer(status.into(), out),
         },
-        Source::CodeDetails => out.extend_from_slice(&request.code_details.borrow()),
+        Source::CodeDetails => {
+            let details = request.code_details.borrow();
+            if details.is_empty() {
+                return Err(Status::NotFound);
+            }
+            out.extend_from_slice(&details);
+        }
     }
     Ok(())
 }

@@ -110,7 +110,8 @@ impl Plugin {
                 (id, headers, !has_body),
             )
         })?;
-        if self.wants.edits_response_body && has_body {
+        let swapped = self.http(id).replacement.is_some();
+        if self.wants.edits_response_body && has_body && !swapped {
             // Its length will be another: nginx must not promise the old one,
             // nor one that the plugin thinks of. It has seen it, the plugins
             // behind it do not.
