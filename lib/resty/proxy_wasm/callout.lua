@@ -268,14 +268,14 @@ end
 
 
 -- Sees to it that a timer takes what is in the queue. When nginx gives none,
--- the callouts wait, and the next call asks again.
+-- the callouts wait, and the next call asks again: false.
 function _M.go_on()
     if first > last then
-        return
+        return true
     end
     if current and (current.begun or ngx_now() - current.asked < BEGIN_WITHIN) then
         current.wake:post(1)
-        return
+        return current.begun
     end
     current = {
         wake = semaphore.new(0),
@@ -290,6 +290,7 @@ function _M.go_on()
         current = nil
         ngx_log(ERR, "[proxy-wasm] callouts must wait, there is no timer: ", err)
     end
+    return false
 end
 
 
