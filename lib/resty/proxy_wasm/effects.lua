@@ -6,6 +6,7 @@ local library = require "resty.proxy_wasm.lib"
 local callout = require "resty.proxy_wasm.callout"
 
 
+local min          = math.min
 local next         = next
 local type         = type
 local pcall        = pcall
@@ -31,6 +32,9 @@ local effect = ffi.new("rpw_effect[1]")
 
 local EFFECTS = lib.RPW_EFFECTS
 local PAUSED  = lib.RPW_PAUSED
+
+-- Seconds until a paused request asks again for a timer for callouts.
+local RETRY = 0.5
 
 -- Paused requests by serial number. Weak: of an aborted one nothing stays.
 local waiting = setmetatable({}, { __mode = "v" })
@@ -167,8 +171,10 @@ local function wait(root, r, deadline)
     waiting[lib.rpw_serial(root, r)] = sema
     local left = deadline - ngx_now()
     if left > 0 then
-        local ok, err = sema:wait(left)
-        if ok then
+        -- Perhaps it waits for a callout that has no timer yet.
+        local patience = callout.go_on() and left or min(left, RETRY)
+        local ok, err = sema:wait(patience)
+        if ok or (err == "timeout" and patience < left) then
             return
         end
         if err ~= "timeout" then
