@@ -28,7 +28,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := build
 .PHONY: help deps build header check-header guests test test-rust test-lua prove test-install \
-	test-matrix test-trixie test-sid demo demo-chroot bench install lint fmt clean
+	test-matrix test-trixie test-sid conformance demo demo-chroot bench install lint fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,9 @@ test-trixie: build guests
 test-sid: build guests
 	@scripts/matrix.sh sid $(TEST) || { status=$$?; \
 		[ $$status -eq 75 ] && echo "sid: SKIPPED, its chroot could not be made today" || exit $$status; }
+
+conformance: build guests ## the same requests and plugins on real Envoy, and what differs; CASES="metrics …"
+	scripts/conformance.sh $(CASES)
 
 demo: ## install, build, and show a plugin in nginx; KEEP=1 leaves it running
 	@KEEP=$(KEEP) scripts/demo.sh

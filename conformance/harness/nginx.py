@@ -1,0 +1,178 @@
+"""nginx with this library, with a server for each case."""
+
+import os
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from . import guest, http1
+from .case import get
+
+# The line, without what nginx adds and in which callback it was.
+LINE = re.compile(r"^\S+ \S+ \[(\w+)\] .*?\[proxy-wasm\] (\w+\.\d+): (.*?)"
+                  r"(?: while [^,\"]+)?(?:, (?:client|context): .*)?$")
+OURS = re.compile(r"imports that a stub answers")
+
+
+def long_string(text):
+    level = "=" * 5
+    # The first line end of a long string is not part of it.
+    return "[%s[\n%s]%s]" % (level, text, level)
+
+
+def entry(case, index, plugin, guests, directory, upstreams):
+    path = guests / (plugin.guest + ".wasm")
+    if plugin.nginx_names:
+        renamed = directory / ("%s.%d.wasm" % (case.slug, index))
+        guest.with_names(path, renamed, plugin.nginx_names)
+        path = renamed
+    names = ", ".join('%s = "127.0.0.1:%d"' % each for each in upstreams.items())
+    return """
+                {
+                    name = "%s.%d",
+                    path = "%s",
+                    config = %s,
+                    vm_config = %s,
+                    root_id = "%s",
+                    upstreams = { %s },
+                    %s
+                },""" % (case.slug, index, path, long_string(plugin.config),
+                         long_string(plugin.vm_config), plugin.root_id, names, plugin.nginx)
+
+
+def server(case, port, origin):
+    return """
+    server {
+        listen 127.0.0.1:%d;
+        location / {
+            rewrite_by_lua_block { chains.%s:rewrite() }
+            access_by_lua_block { chains.%s:access() }
+            header_filter_by_lua_block { chains.%s:header_filter() }
+            body_filter_by_lua_block { chains.%s:body_filter() }
+            log_by_lua_block { chains.%s:log() }
+            proxy_pass http://127.0.0.1:%d;
+        }
+    }
+""" % (port, *([case.slug] * 5), origin)
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def modules():
+    """Debian's nginx has the Lua module in files, OpenResty's built in."""
+    names = ("ndk_http_module.so", "ngx_http_lua_module.so")
+    paths = [Path("/usr/lib/nginx/modules") / name for name in names]
+    return "".join("load_module %s;\n" % path for path in paths if path.exists())
+
+
+class Nginx:
+    name = "nginx"
+
+    def __init__(self, binary, directory, repo, library, guests, cases, ports):
+        self.directory = Path(directory)
+        (self.directory / "tmp").mkdir(parents=True)
+        self.log = self.directory / "error.log"
+        self.binary = binary
+        upstreams = {name: port for name, port in ports.items() if name != "origin"}
+        self.ports = free_ports(len(cases) + 1)
+        self.addresses = {case.slug: ("127.0.0.1", port) for case, port in zip(cases, self.ports)}
+        chains = "".join("""
+            chains.%s = assert(proxy_wasm.new_chain {%s
+            })""" % (case.slug, "".join(entry(case, index, plugin, guests, self.directory,
+                                              upstreams)
+                                        for index, plugin in enumerate(case.plugins)))
+                         for case in cases)
+        servers = "".join(server(case, port, ports["origin"])
+                          for case, port in zip(cases, self.ports))
+        temporary = "".join("    %s_temp_path tmp/%s;\n" % (name, name)
+                            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        config = """%(modules)s%(user)s
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log error.log info;
+events { worker_connections 1024; }
+http {
+%(temporary)s
+    access_log off;
+    lua_package_path "%(repo)s/lib/?.lua;;";
+    lua_package_cpath "%(library)s/?.so;;";
+    lua_shared_dict proxy_wasm 10m;
+    lua_check_client_abort on;
+    lua_socket_log_errors off;
+    # As much as possible as Envoy does it: HTTP/1.1 to the origin, the Host as it came, bytes when they come.
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $http_host;
+    proxy_buffering off;
+    # In the worker at once, as Envoy starts its plugins before the first request.
+    init_worker_by_lua_block {
+            local proxy_wasm = require("resty.proxy_wasm")
+            chains = {}
+%(chains)s
+    }
+%(servers)s
+    server {
+        listen 127.0.0.1:%(ready)d;
+        location / { content_by_lua_block { ngx.say(chains and "ready" or "not") } }
+    }
+}
+""" % {
+            "modules": modules(),
+            "user": "user root;" if os.getuid() == 0 else "",
+            "temporary": temporary,
+            "repo": repo,
+            "library": library,
+            "chains": chains,
+            "servers": servers,
+            "ready": self.ports[-1],
+        }
+        (self.directory / "nginx.conf").write_text(config)
+        self.process = None
+
+    def start(self, patience=60):
+        with open(self.directory / "output", "wb") as output:
+            self.process = subprocess.Popen(
+                [self.binary, "-p", str(self.directory), "-e", "error.log", "-c", "nginx.conf"],
+                stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                return False
+            try:
+                # The worker answers when it has started every plugin.
+                answer = http1.exchange(("127.0.0.1", self.ports[-1]), get())
+                log = self.log.read_text(errors="replace")
+                return answer.body == b"ready\n" and "init_worker_by_lua error" not in log
+            except OSError:
+                time.sleep(0.05)
+        return False
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def log_lines(self):
+        text = self.log.read_bytes().decode("latin-1") if self.log.exists() else ""
+        for line in text.split("\n"):
+            if (found := LINE.match(line)) and not OURS.match(found.group(3)):
+                level, name, message = found.groups()
+                yield name, level, message
+
+    def tail(self):
+        text = (self.directory / "output").read_text(errors="replace")
+        text += self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.split("\n")[-15:])

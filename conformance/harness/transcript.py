@@ -1,0 +1,102 @@
+"""What was seen of a case, as lines that two proxies can be compared by."""
+
+import difflib
+import re
+import zlib
+
+# Not compared, and why.
+RESPONSE_FIELDS_LEFT_OUT = {
+    "server": "nginx always names itself; Envoy is told here not to",
+    "date": "the time; and Envoy passes on the origin's, of which there is none",
+    "connection": "of the connection, not of the message",
+    "keep-alive": "of the connection",
+    "transfer-encoding": "framing: the body that arrived is compared",
+    "content-length": "framing, as above; see the paragraph on it in docs/DIFFERENCES.md",
+}
+ORIGIN_FIELDS_LEFT_OUT = {
+    "connection": "of the connection",
+    "transfer-encoding": "framing: the body that arrived is compared",
+    "content-length": "framing, as above",
+    "x-envoy-expected-rq-timeout-ms": "Envoy says how long it will wait",
+    "x-envoy-internal": "Envoy says that the client is near",
+    "x-forwarded-for": "Envoy's client address; in nginx a matter of proxy_set_header",
+    "x-envoy-original-path": "Envoy's note",
+}
+
+MASKS = [
+    # Both count their contexts, but not alike: ids mean nothing outside a VM.
+    (re.compile(r"\b(context|parent|root)=\d+"), r"\1=N"),
+]
+LEVELS = {"critical": "crit", "warning": "warn"}
+
+
+def plain(text):
+    return "".join(c if " " <= c <= "~" else "\\n" if c == "\n" else "\\x%02x" % ord(c)
+                   for c in text)
+
+
+def quoted(data, limit=400):
+    text = plain(data.decode("latin-1"))
+    if len(text) > limit:
+        text = "%s... (%d bytes, hash %08x)" % (text[:limit], len(data), zlib.crc32(data))
+    return '"%s"' % text
+
+
+def fields(prefix, fields, left_out):
+    kept = sorted(field for field in fields if field[0] not in left_out)
+    return ["%s %s: %s" % (prefix, name, plain(value)) for name, value in kept]
+
+
+def of_responses(case, responses):
+    lines = []
+    for number, response in enumerate(responses, 1):
+        at = "response" if len(responses) == 1 else "response %d" % number
+        lines.append("%s: %s%s" % (at, response.status,
+                                   "" if response.end == "complete" else ", " + response.end))
+        lines += fields(at + " header", response.fields, RESPONSE_FIELDS_LEFT_OUT)
+        lines.append("%s body: %s" % (at, quoted(response.body)))
+        lines += fields(at + " trailer", response.trailers, {})
+    return lines
+
+
+def of_received(what, received):
+    lines = []
+    for number, (method, target, headers, body, trailers) in enumerate(received, 1):
+        at = what if len(received) == 1 else "%s %d" % (what, number)
+        lines.append("%s: %s %s" % (at, method, target))
+        lines += fields(at + " header", headers, ORIGIN_FIELDS_LEFT_OUT)
+        lines.append("%s body: %s" % (at, quoted(body)))
+        lines += fields(at + " trailer", trailers, {})
+    return lines
+
+
+def of_log(case, log):
+    """A message of several lines is several lines."""
+    lines = []
+    many = len(case.plugins) > 1
+    for name, level, message in log:
+        slug, _, index = name.rpartition(".")
+        if slug != case.slug:
+            continue
+        for line in message.rstrip("\n").split("\n"):
+            lines.append("log %s%s: %s" % (index + " " if many else "",
+                                           LEVELS.get(level, level), plain(line)))
+    return lines
+
+
+def masked(case, lines):
+    masks = [(re.compile(pattern), with_) for pattern, with_ in case.mask] + MASKS
+    for pattern, with_ in masks:
+        lines = [pattern.sub(with_, line) for line in lines]
+    return lines
+
+
+def difference(ours, theirs):
+    """Envoy's lines after "- ", nginx's after "+ "."""
+    lines = []
+    matcher = difflib.SequenceMatcher(None, ours, theirs, autojunk=False)
+    for tag, a, b, c, d in matcher.get_opcodes():
+        if tag != "equal":
+            lines += ["- " + line for line in ours[a:b]]
+            lines += ["+ " + line for line in theirs[c:d]]
+    return lines
