@@ -22,6 +22,8 @@ enum Source {
     Is(&'static [u8], &'static [u8]),
     /// Two variables, as `address:port`.
     Address(&'static [u8], &'static [u8]),
+    /// The port of the last one of several upstreams.
+    UpstreamPort,
     /// A pseudo header of the request.
     Pseudo(&'static [u8]),
     UrlPath,
@@ -83,6 +85,7 @@ const ATTRIBUTES: &[(&[&[u8]], Source)] = {
             Text(b"ssl_client_s_dn"),
         ),
         (&[b"upstream", b"address"], Text(b"upstream_addr")),
+        (&[b"upstream", b"port"], UpstreamPort),
         (&[b"connection_id"], Integer(b"connection")),
     ]
 };
@@ -186,6 +189,12 @@ fn attribute(
                 out.extend_from_slice(&port);
             }
         }
+        Source::UpstreamPort => {
+            let address = variable(b"upstream_addr")?;
+            // A unix socket has none.
+            let port = address.rsplit(|byte| *byte == b':').next();
+            encoding.integer(number(port.unwrap_or_default())?, out);
+        }
         Source::Pseudo(name) => pseudo::get_request(state, request, name, out)?,
         Source::UrlPath => {
             let start = out.len();
@@ -249,28 +258,52 @@ pub fn set_property(call: &mut Call, path: &[u8], value: &[u8]) -> Result<(), St
     let path: Vec<&[u8]> = segments(path).collect();
     let host = call.host.clone();
 
-    match path.as_slice() {
-        [b"ngx", name @ ..] if !name.is_empty() => {
-            return host.set_variable(request.request, &name.join(&b'.'), value);
+    let (variable, only) = match path.as_slice() {
+        [b"ngx", name @ ..] if !name.is_empty() => (name.join(&b'.'), true),
+        // Where there is no such variable it is a value of the plugin's own.
+        [name] => (name.to_vec(), false),
+        _ => (Vec::new(), false),
+    };
+    let set = if variable.is_empty() {
+        Err(Status::NotFound)
+    } else {
+        host.set_variable(request.request, &variable, value)
+    };
+    match set {
+        Ok(()) => return Ok(()),
+        Err(Status::NotFound) if !only => {}
+        Err(Status::NotFound) => {
+            let why = "nginx has no such variable";
+            return refuse(call, &variable, Status::NotFound, why);
         }
-        [name] if host.set_variable(request.request, name, value).is_ok() => return Ok(()),
-        [b"request" | b"response", b"headers", ..] => return Err(Status::BadArgument),
-        [b"plugin_name" | b"plugin_root_id" | b"plugin_vm_id"] => return Err(Status::BadArgument),
-        path if ATTRIBUTES.iter().any(|(known, _)| *known == path) => {
-            let line = format!(
-                "the property {} is read-only",
-                path.join(&b'.').escape_ascii()
-            );
-            call.state.log(LogLevel::Warn, line.as_bytes());
-            return Err(Status::BadArgument);
+        Err(status) => {
+            let why = "the nginx variable cannot be set, or not to this";
+            return refuse(call, &variable, status, why);
         }
-        _ => {}
     }
-    request
-        .properties
-        .borrow_mut()
-        .insert(join(&path), value.to_vec());
+    if is_read_only(&path) {
+        let why = "it is read-only";
+        return refuse(call, &path.join(&b'.'), Status::BadArgument, why);
+    }
+    let mut properties = request.properties.borrow_mut();
+    properties.insert(join(&path), value.to_vec());
     Ok(())
+}
+
+/// What the host says of a request, a response or a plugin.
+fn is_read_only(path: &[&[u8]]) -> bool {
+    matches!(
+        path,
+        [b"request" | b"response", b"headers", ..]
+            | [b"plugin_name" | b"plugin_root_id" | b"plugin_vm_id"]
+    ) || ATTRIBUTES.iter().any(|(known, _)| *known == path)
+}
+
+/// Says why a property stays as it is: most SDKs do no more than panic.
+fn refuse(call: &mut Call, name: &[u8], status: Status, why: &str) -> Result<(), Status> {
+    let line = format!("cannot set the property {}: {why}", name.escape_ascii());
+    call.state.log(LogLevel::Warn, line.as_bytes());
+    Err(status)
 }
 
 #[cfg(test)]
