@@ -34,6 +34,12 @@
 // Perform the callout `callout`, which is the caller's from now on.
 #define RPW_EFFECT_HTTP_CALL 6
 
+// Close the request's connection without an answer.
+#define RPW_EFFECT_CLOSE_STREAM 7
+
+// Call `rpw_run_timers` in `status` milliseconds.
+#define RPW_EFFECT_TIMER 8
+
 // Counts changes of this interface: the Lua files check it when they load the
 // library.
 #define RPW_ABI 1
@@ -268,6 +274,19 @@ void rpw_root_free(struct rpw_root *root);
 // Ends the contexts of requests that ended without a log phase. Gives the
 // number of http contexts that are alive in this worker.
 int32_t rpw_sweep(void);
+
+// Runs the ticks and queue callbacks that are due. Gives the milliseconds
+// until something is due again, or 0 when nothing is. There may be effects to
+// pull.
+int32_t rpw_run_timers(void);
+
+// Makes the instance of a root context's plugin now, not with its first
+// request: its ticks and queues begin. Gives 0, or -1 when it cannot be made.
+//
+// # Safety
+//
+// `root` must be alive.
+int32_t rpw_start(const struct rpw_root *root);
 
 // `proxy_on_request_headers`. Gives `RPW_EFFECTS` and others added up, or a
 // negative number.

@@ -9,8 +9,10 @@ use resty_proxy_wasm::abi::property::Encoding;
 use resty_proxy_wasm::abi::types::LogLevel;
 use resty_proxy_wasm::abi::version::AbiVersion;
 use resty_proxy_wasm::context::{Ids, PluginInfo, State};
+use resty_proxy_wasm::host::Host;
 use resty_proxy_wasm::host::memory::MemoryHost;
 use resty_proxy_wasm::hostcalls::{Linked, env, wasi};
+use resty_proxy_wasm::shared::Shared;
 use resty_proxy_wasm::vm::instance::{Prepared, linker};
 use resty_proxy_wasm::vm::{ImportKind, Instance, Module, Trap};
 
@@ -141,10 +143,10 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
         vm_configuration: Vec::new(),
         encoding: Encoding::default(),
         upstreams: Vec::new(),
-        edits_response_body: false,
         resume_after_callouts: false,
     };
-    let state = State::new(host.clone(), Rc::new(plugin), Ids::default(), Rc::default());
+    let shared = Shared::new(host.store(), b"", b"");
+    let state = State::new(host.clone(), Rc::new(plugin), Ids::default(), shared);
     let (linked, prepared) = link(wat);
     assert!(linked.iter().all(|linked| *linked == Linked::Built));
     (host, Instance::new(&prepared.unwrap(), state))

@@ -50,5 +50,16 @@ pub const MAX_SHARED_VALUE: usize = 1 << 20;
 /// Bytes of a queue's name.
 pub const MAX_QUEUE_NAME: usize = 1024;
 
+/// Milliseconds between two looks at a number that says whether anything was
+/// enqueued: 20 times a second, while a queue is registered.
+pub const QUEUE_POLL_MS: u32 = 50;
+
+/// Calls of `proxy_on_queue_ready` that one look may lead to, per queue: the
+/// worker has requests, too.
+pub const MAX_QUEUE_NEWS: u64 = 1000;
+
+/// Milliseconds until a plugin that lives by its timers gets a new instance.
+pub const REVIVE_AFTER_MS: u32 = 1000;
+
 /// Queues of all plugins: their counters are never removed.
 pub const MAX_QUEUES: u32 = 10_000;

@@ -23,6 +23,11 @@ pub const RPW_EFFECT_RESUME: i32 = 5;
 /// Perform the callout `callout`, which is the caller's from now on.
 pub const RPW_EFFECT_HTTP_CALL: i32 = 6;
 
+/// Close the request's connection without an answer.
+pub const RPW_EFFECT_CLOSE_STREAM: i32 = 7;
+/// Call `rpw_run_timers` in `status` milliseconds.
+pub const RPW_EFFECT_TIMER: i32 = 8;
+
 /// One piece of work; which fields say something depends on its kind.
 #[repr(C)]
 pub struct rpw_effect {
@@ -145,6 +150,11 @@ fn fill(effect: Effect) -> (i32, rpw_effect) {
         Effect::Resume { serial } => {
             filled.serial = serial;
             RPW_EFFECT_RESUME
+        }
+        Effect::CloseStream => RPW_EFFECT_CLOSE_STREAM,
+        Effect::Timer { after_ms } => {
+            filled.status = i32::try_from(after_ms).unwrap_or(i32::MAX);
+            RPW_EFFECT_TIMER
         }
         Effect::HttpCall { .. } => unreachable!("callouts are no request's own"),
     };

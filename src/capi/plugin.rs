@@ -269,3 +269,35 @@ pub unsafe extern "C" fn rpw_root_free(root: *mut rpw_root) {
 pub extern "C" fn rpw_sweep() -> i32 {
     wall(0, || i32::try_from(registry::sweep()).unwrap_or(i32::MAX))
 }
+
+/// Runs the ticks and queue callbacks that are due. Gives the milliseconds
+/// until something is due again, or 0 when nothing is. There may be effects to
+/// pull.
+#[unsafe(no_mangle)]
+pub extern "C" fn rpw_run_timers() -> i32 {
+    wall(0, || {
+        let next = registry::run_timers();
+        next.map_or(0, |ms| i32::try_from(ms).unwrap_or(i32::MAX))
+    })
+}
+
+/// Makes the instance of a root context's plugin now, not with its first
+/// request: its ticks and queues begin. Gives 0, or -1 when it cannot be made.
+///
+/// # Safety
+///
+/// `root` must be alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_start(root: *const rpw_root) -> i32 {
+    wall(-1, || {
+        // SAFETY: alive, as promised.
+        let started = unsafe { &*root }.plugin.borrow_mut().start_now();
+        match started {
+            Ok(()) => 0,
+            Err(why) => {
+                error::set(why);
+                -1
+            }
+        }
+    })
+}

@@ -1,6 +1,7 @@
 //! The contexts of one plugin, by id and by request.
 
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use super::effect::Effect;
 use super::hasher::FastMap;
@@ -19,8 +20,41 @@ pub struct RootContext {
     pub children: u32,
     /// Nobody uses it any more: it goes with its last child.
     pub closing: bool,
+    /// `proxy_on_done` answered that it was not: it waits for `proxy_done`.
+    pub done_pending: bool,
+    /// Queues that it registered, and the last item it heard of.
+    pub queues: Vec<(u32, u64)>,
+    /// Period of its ticks, and when the next one is due.
+    tick: Option<(Duration, Instant)>,
     /// Ids for its next http contexts.
     free: VecDeque<u32>,
+}
+
+impl RootContext {
+    /// 0 stops the ticks.
+    pub fn set_tick_period(&mut self, milliseconds: u32) {
+        let period = Duration::from_millis(milliseconds.into());
+        self.tick = (milliseconds > 0).then(|| (period, Instant::now() + period));
+    }
+
+    pub fn tick_due(&self) -> Option<Instant> {
+        self.tick.map(|(_, due)| due)
+    }
+
+    /// The next tick is a period from now: ticks that were missed are not
+    /// made up for.
+    pub fn tick_again(&mut self, now: Instant) {
+        self.tick = self.tick.map(|(period, _)| (period, now + period));
+    }
+
+    pub fn has_timers(&self) -> bool {
+        self.tick.is_some() || !self.queues.is_empty()
+    }
+
+    pub fn stop_timers(&mut self) {
+        self.tick = None;
+        self.queues.clear();
+    }
 }
 
 /// One request, as one root context sees it.
@@ -183,6 +217,9 @@ impl Contexts {
             configuration: configuration.into(),
             children: 0,
             closing: false,
+            done_pending: false,
+            queues: Vec::new(),
+            tick: None,
             free: VecDeque::new(),
         };
         self.roots.insert(id, root);

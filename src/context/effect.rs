@@ -45,6 +45,10 @@ pub enum Effect {
     SetResponseBody { body: Vec<u8>, last: bool },
     /// Wakes the paused request of the http context with this serial number.
     Resume { serial: u32 },
+    /// Closes the request's connection without an answer.
+    CloseStream,
+    /// Looks after the timers in so many milliseconds.
+    Timer { after_ms: u32 },
     /// Performs the callout of this token.
     HttpCall { token: u32 },
 }

@@ -26,6 +26,7 @@ pub struct HttpContexts {
     /// Slots without a context.
     free: Vec<u32>,
     /// Memory for contexts to come.
+    #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
     spare: Vec<Box<HttpContext>>,
     by_id: FastMap<u32, u32>,
     by_request: FastMap<(Request, u32), Place>,

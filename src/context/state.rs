@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use super::contexts::{Contexts, HttpContext, Ids};
+use super::contexts::{Contexts, HttpContext, Ids, RootContext};
 use super::effect::Effect;
 use super::hasher::FastMap;
-use super::request::RequestState;
+use super::request::{Header, RequestState};
+use crate::abi::limits::REVIVE_AFTER_MS;
 use crate::abi::pairs::Encoder;
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
@@ -81,6 +83,12 @@ pub struct State {
     pub callout_response: Option<Response>,
     pub shared: Shared,
     pub stdio: Stdio,
+    /// What [`crate::shared::queues::Queues::enqueued`] was at the last look.
+    pub seen_enqueued: u64,
+    /// When a lost instance that had timers is made anew.
+    pub revive_at: Option<Instant>,
+    /// Root contexts that said `proxy_done` in the call that runs.
+    pub done: Vec<u32>,
     /// Reused for every serialized map.
     pub encoder: Encoder,
 }
@@ -104,6 +112,9 @@ impl State {
             callout_response: None,
             shared,
             stdio: Stdio::default(),
+            seen_enqueued: 0,
+            revive_at: None,
+            done: Vec::new(),
             encoder: Encoder::default(),
         }
     }
@@ -164,8 +175,9 @@ impl State {
     }
 
     /// The instance is gone: its http contexts stay only to be forgotten in
-    /// their order, its callouts are nobody's.
-    pub fn lose_contexts(&mut self) {
+    /// their order, its callouts are nobody's, its timers stop. True when it
+    /// had some.
+    pub fn lose_contexts(&mut self) -> bool {
         for http in self.contexts.http.values_mut() {
             if http.paused {
                 self.effects.push_back(Effect::Resume {
@@ -175,8 +187,22 @@ impl State {
             http.lose();
         }
         self.effects
-            .retain(|effect| !matches!(effect, Effect::HttpCall { .. }));
+            .retain(|effect| !matches!(effect, Effect::HttpCall { .. } | Effect::Timer { .. }));
         self.callouts.clear();
+        self.done.clear();
+        let mut had_timers = false;
+        for root in self.contexts.roots.values_mut() {
+            had_timers |= root.has_timers();
+            root.stop_timers();
+        }
+        had_timers
+    }
+
+    /// Has the lost instance made anew from a timer.
+    pub fn revive_later(&mut self) {
+        let after_ms = REVIVE_AFTER_MS;
+        self.revive_at = Some(Instant::now() + Duration::from_millis(after_ms.into()));
+        self.effects.push_back(Effect::Timer { after_ms });
     }
 
     // -- effects -----------------------------------------------------------
@@ -219,6 +245,7 @@ impl State {
     /// http context: a callout in flight, or another living http context.
     pub fn hope_for(&self, id: u32) -> bool {
         !self.callouts.is_empty()
+            || self.contexts.roots.values().any(RootContext::has_timers)
             || self
                 .contexts
                 .http
@@ -251,10 +278,8 @@ impl State {
         let id = callout.origin.http;
         match self.contexts.http.get_mut(&id) {
             Some(http) => http.callouts -= 1,
-            None if id != 0 => {
-                if !self.callouts.values().any(|other| other.origin.http == id) {
-                    self.contexts.forget_id(id, callout.origin.root);
-                }
+            None if id != 0 && !self.callouts.values().any(|other| other.origin.http == id) => {
+                self.contexts.forget_id(id, callout.origin.root);
             }
             None => {}
         }
@@ -343,7 +368,7 @@ pub fn log_line(
 /// Reads a map that a guest gives as owned pairs.
 ///
 /// Errors: [`Status::BadArgument`] for a malformed map.
-pub fn owned_pairs(map: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Status> {
+pub fn owned_pairs(map: &[u8]) -> Result<Vec<Header>, Status> {
     let pairs = pairs::decode(map)?;
     Ok(pairs
         .into_iter()

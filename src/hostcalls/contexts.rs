@@ -13,3 +13,17 @@ pub fn set_effective_context(call: &mut Call, id: u32) -> Result<(), Status> {
     call.state.current.effective = id;
     Ok(())
 }
+
+/// Ends a root context whose `proxy_on_done` answered that it was not done.
+///
+/// Errors: [`Status::NotFound`] when nobody waits for it, as on Envoy.
+pub fn done(call: &mut Call) -> Result<(), Status> {
+    let id = call.root_id();
+    let root = call.state.contexts.roots.get_mut(&id);
+    let root = root
+        .filter(|root| root.done_pending)
+        .ok_or(Status::NotFound)?;
+    root.done_pending = false;
+    call.state.done.push(id);
+    Ok(())
+}

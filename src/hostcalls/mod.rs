@@ -17,6 +17,7 @@ mod shared_data;
 mod shared_queues;
 mod streams;
 mod table;
+mod timers;
 pub mod wasi;
 
 pub use table::{Call, Linked, Row};
@@ -37,7 +38,8 @@ table! {
         "proxy_get_current_time_nanoseconds" = { clocks::get_current_time_nanoseconds() -> (time: u64) };
     }
     "Timers" {
-        "proxy_set_tick_period_milliseconds" = { unimplemented };
+        "proxy_set_tick_period_milliseconds"
+            = { timers::set_tick_period_milliseconds(period: u32) -> () };
     }
     "Buffers" {
         "proxy_get_buffer_bytes" | "proxy_get_buffer"
@@ -66,10 +68,12 @@ table! {
     }
     "Streams" {
         "proxy_continue_stream" = { streams::continue_stream(stream: StreamType) -> () };
-        "proxy_continue_request" = { streams::continue_request() -> () };
-        "proxy_continue_response" = { streams::continue_response() -> () };
-        "proxy_close_stream" = { unimplemented };
-        "proxy_clear_route_cache" = { unimplemented };
+        "proxy_continue_request" | "proxy_resume_http_request"
+            = { streams::continue_request() -> () };
+        "proxy_continue_response" | "proxy_resume_http_response"
+            = { streams::continue_response() -> () };
+        "proxy_close_stream" = { streams::close_stream(stream: StreamType) -> () };
+        "proxy_clear_route_cache" = { streams::clear_route_cache() -> () };
     }
     "Local responses" {
         "proxy_send_local_response" | "proxy_send_http_response"
@@ -115,9 +119,33 @@ table! {
     }
     "Contexts" {
         "proxy_set_effective_context" = { contexts::set_effective_context(id: u32) -> () };
-        "proxy_done" = { unimplemented };
+        "proxy_done" = { contexts::done() -> () };
     }
     "Foreign functions" {
         "proxy_call_foreign_function" = { unimplemented };
+    }
+    "Drafts and other hosts" {
+        "proxy_send_grpc_call_message" = { unimplemented };
+        "proxy_remove_metric" = { unimplemented };
+        "proxy_remove_shared_queue" = { unimplemented };
+        "proxy_resume_downstream" = { unimplemented };
+        "proxy_resume_upstream" = { unimplemented };
+        "proxy_resume_stream" = { unimplemented };
+        "proxy_resume_http_stream" = { unimplemented };
+        "proxy_context_finalize" = { unimplemented };
+        "proxy_create_timer" = { unimplemented };
+        "proxy_delete_timer" = { unimplemented };
+        "proxy_get_map_values" = { unimplemented };
+        "proxy_set_map_values" = { unimplemented };
+        "proxy_open_shared_kvstore" = { unimplemented };
+        "proxy_get_shared_kvstore_key_values" = { unimplemented };
+        "proxy_set_shared_kvstore_key_values" = { unimplemented };
+        "proxy_add_shared_kvstore_key_values" = { unimplemented };
+        "proxy_remove_shared_kvstore_key" = { unimplemented };
+        "proxy_delete_shared_kvstore" = { unimplemented };
+        "proxy_call_custom_function" = { unimplemented };
+        "proxy_redis_init" = { unimplemented };
+        "proxy_redis_call" = { unimplemented };
+        "envoy_resolve_dns" = { unimplemented };
     }
 }

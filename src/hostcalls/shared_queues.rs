@@ -2,10 +2,23 @@
 
 use super::Call;
 use crate::abi::Status;
+use crate::abi::limits::QUEUE_POLL_MS;
+use crate::context::Effect;
 
+/// The root context hears of every item from now on, in this worker.
 pub fn register_shared_queue(call: &mut Call, name: &[u8]) -> Result<u32, Status> {
     let token = call.shared.queues.register(name);
-    call.state.log_full_store(token)
+    let token = call.state.log_full_store(token)?;
+    let last = call.shared.queues.last(token);
+    let id = call.root_id();
+    if let Some(root) = call.state.contexts.roots.get_mut(&id)
+        && root.queues.iter().all(|(known, _)| *known != token)
+    {
+        root.queues.push((token, last));
+        let after_ms = QUEUE_POLL_MS;
+        call.state.effects.push_back(Effect::Timer { after_ms });
+    }
+    Ok(token)
 }
 
 pub fn resolve_shared_queue(call: &mut Call, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {

@@ -1,8 +1,9 @@
-//! Host functions: streams go on.
+//! Host functions: streams go on, or end.
 
 use super::Call;
 use crate::abi::Status;
 use crate::abi::types::StreamType;
+use crate::context::Effect;
 
 pub fn continue_stream(call: &mut Call, stream: StreamType) -> Result<(), Status> {
     match stream {
@@ -22,4 +23,23 @@ pub fn continue_request(call: &mut Call) -> Result<(), Status> {
 
 pub fn continue_response(call: &mut Call) -> Result<(), Status> {
     continue_stream(call, StreamType::HttpResponse)
+}
+
+/// Closes the client's connection without an answer, while nginx still can.
+pub fn close_stream(call: &mut Call, stream: StreamType) -> Result<(), Status> {
+    match stream {
+        StreamType::HttpRequest | StreamType::HttpResponse => {
+            let http = call.http().ok_or(Status::BadArgument)?;
+            http.answered = true;
+            http.paused = false;
+            call.state.push_effect(Effect::CloseStream)
+        }
+        StreamType::Downstream | StreamType::Upstream => Err(Status::Unimplemented),
+    }
+}
+
+/// Nothing is cached: nginx chooses the upstream when the request phases are
+/// over, by the `:path` of then.
+pub fn clear_route_cache(_: &mut Call) -> Result<(), Status> {
+    Ok(())
 }

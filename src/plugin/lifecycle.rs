@@ -195,11 +195,15 @@ impl Plugin {
 
     /// Ends the instance: its contexts stay, and are not called again.
     pub(super) fn lose(&mut self, callback: &'static str, trap: Trap) -> Error {
-        self.end_instance();
+        if self.end_instance() {
+            self.state().revive_later();
+        }
         self.report(callback, trap)
     }
 
-    pub(super) fn end_instance(&mut self) {
+    /// True when it had timers, which are gone with it.
+    pub(super) fn end_instance(&mut self) -> bool {
+        let mut had_timers = false;
         self.life = match std::mem::replace(&mut self.life, Life::Changing) {
             Life::Running(running) => {
                 let mut state = running.instance.into_state();
@@ -207,11 +211,12 @@ impl Plugin {
                 state.restricted = false;
                 state.current = Current::default();
                 state.callout_response = None;
-                state.lose_contexts();
+                had_timers = state.lose_contexts();
                 Life::Resting(Box::new(state))
             }
             life => life,
         };
+        had_timers
     }
 
     fn report(&mut self, callback: &'static str, trap: Trap) -> Error {
@@ -259,11 +264,14 @@ impl Plugin {
         })?;
         for (name, size) in [
             ("proxy_on_vm_start", sizes.0),
+            ("proxy_validate_configuration", sizes.1),
             ("proxy_on_configure", sizes.1),
         ] {
+            let params = (root, size);
             let accepted = self.call(root, name, |running| match name {
-                "proxy_on_vm_start" => call(running, |c| &c.proxy_on_vm_start, (root, size)),
-                _ => call(running, |c| &c.proxy_on_configure, (root, size)),
+                "proxy_on_vm_start" => call(running, |c| &c.proxy_on_vm_start, params),
+                "proxy_on_configure" => call(running, |c| &c.proxy_on_configure, params),
+                _ => call(running, |c| &c.proxy_validate_configuration, params),
             })?;
             if accepted == Some(0) {
                 return Err(Error::Callback {
@@ -287,10 +295,20 @@ impl Plugin {
         }
         if let Life::Running(_) = self.life {
             // A failure is in the log; the root is gone either way.
-            let _ = self.call(root, "proxy_on_done", |running| {
+            let done = self.call(root, "proxy_on_done", |running| {
                 call(running, |c| &c.proxy_on_done, (root,))
             });
+            if let (Ok(Some(0)), Some(context)) = (done, self.state().contexts.roots.get_mut(&root))
+            {
+                // It says `proxy_done` when it is.
+                context.done_pending = true;
+                return;
+            }
         }
+        self.delete_root(root);
+    }
+
+    fn delete_root(&mut self, root: u32) {
         if let Life::Running(_) = self.life {
             let _ = self.call(root, "proxy_on_delete", |running| {
                 call(running, |c| &c.proxy_on_delete, (root,))
@@ -318,8 +336,17 @@ impl Plugin {
             effective: context,
         };
         let result = run(running);
-        running.instance.state().current = Current::default();
-        result.map_err(|trap| self.lose(name, trap))
+        let state = running.instance.state();
+        state.current = Current::default();
+        let done = match state.done.is_empty() {
+            true => Vec::new(),
+            false => std::mem::take(&mut state.done),
+        };
+        let result = result.map_err(|trap| self.lose(name, trap));
+        for root in done {
+            self.delete_root(root);
+        }
+        result
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod callout;
+pub mod clock;
 pub mod error;
 pub mod lifecycle;
 pub mod link;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
+use std::time::Instant;
 
 use super::lifecycle::Plugin;
 use crate::context::Effect;
@@ -10,7 +11,7 @@ pub type Shared = Rc<RefCell<Plugin>>;
 
 thread_local! {
     static PLUGINS: RefCell<Vec<Weak<RefCell<Plugin>>>> = RefCell::default();
-    /// Plugins that may have no owner left, but requests that are not over.
+    /// Plugins that may have no owner left, but something to end.
     static KEPT: RefCell<Vec<Shared>> = RefCell::default();
 }
 
@@ -24,16 +25,27 @@ pub fn register(plugin: Plugin) -> Shared {
     plugin
 }
 
-/// Takes a plugin from an owner: it lives on until its last request is over,
-/// so that no context ends without its last callbacks.
+/// Takes a plugin from an owner: it lives on until its last request is over
+/// and its last root context is done, so that no context ends without its last
+/// callbacks.
 pub fn release(plugin: Shared) {
-    if plugin.borrow_mut().has_requests() {
+    if plugin.borrow_mut().is_needed() {
         KEPT.with_borrow_mut(|kept| {
             if !kept.iter().any(|other| Rc::ptr_eq(other, &plugin)) {
                 kept.push(plugin);
             }
         });
     }
+}
+
+/// Ends kept plugins that nothing needs any more.
+fn let_go() {
+    // Taken out first: the last owner of a plugin ends it here.
+    let over = KEPT.with_borrow_mut(|kept| {
+        kept.extract_if(.., |plugin| !plugin.borrow_mut().is_needed())
+            .collect::<Vec<_>>()
+    });
+    drop(over);
 }
 
 fn all() -> Vec<Shared> {
@@ -48,13 +60,22 @@ pub fn sweep() -> u32 {
         .iter()
         .filter_map(|plugin| plugin.try_borrow_mut().ok());
     let alive = swept.map(|mut plugin| plugin.sweep()).sum();
-    // Taken out first: the last owner of a plugin ends it here.
-    let over = KEPT.with_borrow_mut(|kept| {
-        kept.extract_if(.., |plugin| !plugin.borrow_mut().has_requests())
-            .collect::<Vec<_>>()
-    });
-    drop(over);
+    let_go();
     alive
+}
+
+/// Runs what is due in all plugins. Gives the milliseconds until something is
+/// due again.
+pub fn run_timers() -> Option<u32> {
+    let plugins = all();
+    let ready = plugins
+        .iter()
+        .filter_map(|plugin| plugin.try_borrow_mut().ok());
+    let next = ready
+        .filter_map(|mut plugin| plugin.run_timers(Instant::now()))
+        .min();
+    let_go();
+    next
 }
 
 /// The next piece of work that is no request's own, with its plugin.

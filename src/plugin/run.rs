@@ -6,7 +6,7 @@ use super::lifecycle::{Life, Plugin, Running, call};
 use crate::abi::Status;
 use crate::abi::types::{Action, LogLevel};
 use crate::callbacks::{Callbacks, HeadersCallback};
-use crate::context::{Effect, HeaderList, HttpContext, Ids, LocalResponse, Stage};
+use crate::context::{Effect, HeaderList, HttpContext, Ids, LocalResponse, RootContext, Stage};
 use crate::host::Request;
 use crate::vm::Trap;
 
@@ -478,9 +478,11 @@ impl Plugin {
         Some(http.serial)
     }
 
-    /// True while it has http contexts.
-    pub fn has_requests(&mut self) -> bool {
-        !self.state().contexts.http.is_empty()
+    /// True while it has something to end.
+    pub fn is_needed(&mut self) -> bool {
+        let contexts = &self.state().contexts;
+        let waits = |root: &RootContext| root.done_pending;
+        !contexts.http.is_empty() || contexts.roots.values().any(waits)
     }
 
     pub fn is_running(&self) -> bool {

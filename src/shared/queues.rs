@@ -145,6 +145,17 @@ impl Queues {
         Ok(())
     }
 
+    /// The number of the last item that was enqueued.
+    pub fn last(&self, token: u32) -> u64 {
+        self.store.number(&of(b"t", token)).unwrap_or(0.0) as u64
+    }
+
+    /// True when every item was dequeued.
+    pub fn is_empty(&self, token: u32) -> bool {
+        let head = self.store.number(&of(b"h", token)).unwrap_or(0.0) as u64;
+        head >= self.last(token)
+    }
+
     /// A number that changes whenever something is enqueued anywhere.
     pub fn enqueued(&self) -> u64 {
         self.store.number(ENQUEUED).unwrap_or(0.0) as u64

@@ -80,7 +80,7 @@ fn the_support_table_lists_the_callbacks() {
     let code = source.code();
     let plain = code
         .lines()
-        .filter(|line| line.starts_with("    proxy_on_"));
+        .filter(|line| line.starts_with("    proxy_") && line.ends_with(";"));
     let mut rows: Vec<String> = plain
         .map(|line| format!("| `{}` |", word(line.trim())))
         .collect();

@@ -42,6 +42,7 @@ const LUA: &[&str] = &[
     "resty.proxy_wasm.lib",
     "resty.proxy_wasm.plugin",
     "resty.proxy_wasm.callout",
+    "resty.proxy_wasm.clock",
     "resty.proxy_wasm.effects",
     "resty.proxy_wasm.timer",
     "resty.proxy_wasm.phases",

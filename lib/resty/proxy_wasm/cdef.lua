@@ -13,6 +13,8 @@ static const int32_t RPW_EFFECT_SET_REQUEST_BODY = 3;
 static const int32_t RPW_EFFECT_SET_RESPONSE_BODY = 4;
 static const int32_t RPW_EFFECT_RESUME = 5;
 static const int32_t RPW_EFFECT_HTTP_CALL = 6;
+static const int32_t RPW_EFFECT_CLOSE_STREAM = 7;
+static const int32_t RPW_EFFECT_TIMER = 8;
 static const int32_t RPW_ABI = 1;
 static const int32_t RPW_TEXT_PROPERTIES = 1;
 static const int32_t RPW_REUSE_IDS = 2;
@@ -117,6 +119,10 @@ int32_t rpw_wants_bodies(const struct rpw_root *root);
 void rpw_root_free(struct rpw_root *root);
 
 int32_t rpw_sweep(void);
+
+int32_t rpw_run_timers(void);
+
+int32_t rpw_start(const struct rpw_root *root);
 
 int32_t rpw_request_headers(const struct rpw_root *root, void *request);
 

@@ -117,6 +117,18 @@ local function refuse(why)
 end
 
 
+-- Makes the instances of this worker now: ticks and queues begin without a
+-- request.
+function _M.init_worker(self)
+    for i = 1, self.size do
+        local ok, err = phases.start(self[i])
+        if not ok then
+            ngx_log(ERR, "[proxy-wasm] ", err)
+        end
+    end
+end
+
+
 local function request(self)
     local wants_body = false
     for i = 1, self.size do

@@ -4,6 +4,7 @@ local ffi = require "ffi"
 local semaphore = require "ngx.semaphore"
 local library = require "resty.proxy_wasm.lib"
 local callout = require "resty.proxy_wasm.callout"
+local clock = require "resty.proxy_wasm.clock"
 
 
 local min          = math.min
@@ -132,6 +133,24 @@ local function resume(e)
 end
 
 
+-- nginx closes a connection without an answer only before it has begun one.
+local function close_stream()
+    local phase = ngx_get_phase()
+    if phase == "body_filter" then
+        ngx_arg[2] = true
+        ngx_arg[1] = nil
+        return
+    end
+    _M.drain()
+    return ngx_exit(phase == "header_filter" and ngx.ERROR or 444)
+end
+
+
+local function timer(e)
+    clock.arm(e.status)
+end
+
+
 local function http_call(e)
     callout.start(e.callout)
 end
@@ -145,6 +164,8 @@ local perform = {
     [lib.RPW_EFFECT_SET_RESPONSE_BODY] = set_response_body,
     [lib.RPW_EFFECT_RESUME]            = resume,
     [lib.RPW_EFFECT_HTTP_CALL]         = http_call,
+    [lib.RPW_EFFECT_CLOSE_STREAM]      = close_stream,
+    [lib.RPW_EFFECT_TIMER]             = timer,
 }
 _M.perform = perform
 
@@ -210,5 +231,6 @@ end
 
 
 callout.set_drain(_M.drain)
+clock.set_drain(_M.drain)
 
 return _M

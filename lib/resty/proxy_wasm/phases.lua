@@ -34,6 +34,18 @@ function _M.configure(plugin, conf)
 end
 
 
+-- Makes the instance of a root context's plugin in this worker.
+function _M.start(root)
+    local rc = lib.rpw_start(root)
+    local err = rc < 0 and library.last_error()
+    effects.drain()
+    if err then
+        return nil, err
+    end
+    return true
+end
+
+
 local function request()
     local r = get_request()
     if not r then

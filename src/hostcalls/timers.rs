@@ -1,0 +1,20 @@
+//! Host functions: timers.
+
+use super::Call;
+use crate::abi::Status;
+use crate::context::Effect;
+
+/// Sets the period of the root context's `proxy_on_tick`, from any of its
+/// contexts, as on Envoy; 0 stops it.
+pub fn set_tick_period_milliseconds(call: &mut Call, period: u32) -> Result<(), Status> {
+    let id = call.root_id();
+    let root = call.state.contexts.roots.get_mut(&id);
+    let root = root.ok_or(Status::BadArgument)?;
+    root.set_tick_period(period);
+    if period > 0 {
+        call.state
+            .effects
+            .push_back(Effect::Timer { after_ms: period });
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What runs without a request: ticks, and the news of shared queues.
+
+use std::time::Instant;
+
+use super::lifecycle::{Life, Plugin, call};
+use crate::abi::limits::{MAX_QUEUE_NEWS, QUEUE_POLL_MS, REVIVE_AFTER_MS};
+
+impl Plugin {
+    /// Makes the instance, if there is none: its ticks and queues begin.
+    ///
+    /// Errors: as a callback of the start.
+    pub fn start_now(&mut self) -> Result<(), super::Error> {
+        self.running().map(drop)
+    }
+
+    /// Runs what is due. Gives the milliseconds until something is due again.
+    pub fn run_timers(&mut self, now: Instant) -> Option<u32> {
+        self.revive(now);
+        self.run_ticks(now);
+        self.tell_queues();
+
+        let state = self.state();
+        let ticks = state
+            .contexts
+            .roots
+            .values()
+            .filter_map(|root| root.tick_due());
+        let next = ticks.chain(state.revive_at).min();
+        let next = next.map(|due| due.saturating_duration_since(now).as_millis() as u32);
+        let polls = state
+            .contexts
+            .roots
+            .values()
+            .any(|root| !root.queues.is_empty());
+        let poll = polls.then_some(QUEUE_POLL_MS);
+        next.into_iter().chain(poll).min().map(|ms| ms.max(1))
+    }
+
+    /// A plugin that lives by its timers gets its new instance from them.
+    fn revive(&mut self, now: Instant) {
+        if self.state().revive_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.state().revive_at = None;
+        if self.running().is_err() {
+            let after = std::time::Duration::from_millis(REVIVE_AFTER_MS.into());
+            self.state().revive_at = Some(now + after);
+        }
+    }
+
+    fn run_ticks(&mut self, now: Instant) {
+        let mut due: Vec<u32> = Vec::new();
+        for (id, root) in &mut self.state().contexts.roots {
+            if root.tick_due().is_some_and(|at| at <= now) {
+                root.tick_again(now);
+                due.push(*id);
+            }
+        }
+        due.sort_unstable();
+        for root in due {
+            if let Life::Running(_) = self.life {
+                // A failure is in the log.
+                let _ = self.call(root, "proxy_on_tick", |running| {
+                    call(running, |c| &c.proxy_on_tick, (root,))
+                });
+            }
+        }
+    }
+
+    /// `proxy_on_queue_ready`, once for each item that came since the last
+    /// look, for as long as there are items.
+    fn tell_queues(&mut self) {
+        let state = self.state();
+        let queues = state.shared.queues.clone();
+        let enqueued = queues.enqueued();
+        if std::mem::replace(&mut state.seen_enqueued, enqueued) == enqueued {
+            return;
+        }
+        let mut news: Vec<(u32, u32, u64)> = Vec::new();
+        for (id, root) in &mut state.contexts.roots {
+            for (token, seen) in &mut root.queues {
+                let last = queues.last(*token);
+                let came = last.saturating_sub(std::mem::replace(seen, last));
+                news.push((*id, *token, came.min(MAX_QUEUE_NEWS)));
+            }
+        }
+        news.sort_unstable();
+        for (root, token, came) in news {
+            for _ in 0..came {
+                let Life::Running(_) = self.life else {
+                    return;
+                };
+                if queues.is_empty(token) {
+                    break;
+                }
+                let _ = self.call(root, "proxy_on_queue_ready", |running| {
+                    call(running, |c| &c.proxy_on_queue_ready, (root, token))
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+# Shared queues: proxy_on_queue_ready.
+
+use lib 't/lib';
+use TestProxyWasm 'no_plan';
+
+no_long_string();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== TEST 1: queue_ready: each item is told once
+--- plugin
+configure register_queue jobs
+request_headers enqueue jobs one
+request_headers enqueue jobs two
+queue_ready echo_params
+queue_ready dequeue jobs
+--- wait: 0.4
+--- error_log
+dequeue(jobs) = OK "one"
+dequeue(jobs) = OK "two"
+--- no_error_log
+[error]
+EMPTY
+
+
+
+=== TEST 2: queue_ready: another plugin with the same vm_id hears of it
+--- plugin
+configure register_queue jobs
+queue_ready dequeue jobs
+--- plugin_options
+vm_id = "shared"
+--- plugin2
+request_headers resolve_queue "" jobs
+request_headers enqueue jobs item
+--- plugin2_options
+vm_id = "shared"
+--- wait: 0.4
+--- error_log
+q: enqueue(jobs item) = OK
+dequeue(jobs) = OK "item"
+--- no_error_log
+[error]
