@@ -634,7 +634,7 @@ fn abort_says_where_and_why() {
     check_abort("-1", "3", "abort:  at :7:9");
     check_abort("65536", "65540", "abort:  at :7:9");
     // No more than a line of it.
-    let cut = "\0".repeat(MAX_WASI_LINE / 2);
+    let cut = "\\x00".repeat(MAX_WASI_LINE / 2);
     check_abort("8192", "0", &format!("abort: {cut} at :7:9"));
     check_abort("2048", "0", &format!("abort: {cut} at :7:9"));
 }

@@ -157,8 +157,9 @@ get_header(response location) = OK "/there"
 === TEST 12: bad requests: nginx answers them without any phase; the response is seen
 --- plugin
 response_headers get_header response :status
---- config
-    client_max_body_size 1;
+--- location
+client_max_body_size 1;
+content_by_lua_block { ngx.say("hello") }
 --- request
 POST /t
 too long
