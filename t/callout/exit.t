@@ -1,0 +1,212 @@
+# A worker that exits with callouts in flight ends after them, and not before.
+
+use lib 't/lib';
+use TestProxyWasm 'no_plan';
+
+our $SIDE = '
+content_by_lua_block {
+    ngx.sleep(1)
+    ngx.print("late answer")
+}
+';
+
+our $UPSTREAMS = 'upstreams = { side = "unix:$TEST_NGINX_HTML_DIR/backend.sock" },';
+
+# Signals the master, and waits until the worker that answers is asked to exit.
+our $SIGNAL = '
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            local sock = client.send("/t", "Connection: close\r\n")
+            ngx.sleep(0.2)
+            local file = assert(io.open(ngx.config.prefix() .. "/logs/nginx.pid"))
+            local pid = file:read("*n")
+            file:close()
+            os.execute("kill -" .. ngx.var.arg_signal .. " " .. pid)
+            ngx.say("exiting ", client.wait(ngx.worker.exiting))
+            ngx.print(client.read(sock))
+        }
+    }
+';
+
+# A worker of its own, which can go.
+master_on();
+no_long_string();
+run_tests();
+
+__DATA__
+
+=== TEST 1: exit: HUP, a request waits for a callout
+--- plugin
+request_headers http_call side 5000
+request_headers pause
+http_call_response get_body call_body
+http_call_response continue request
+done log info done
+--- plugin_options eval: $::UPSTREAMS
+--- backend eval: $::SIDE
+--- location
+content_by_lua_block { ngx.say("hello") }
+--- config eval: $::SIGNAL
+--- request
+GET /drive?signal=HUP
+--- response_body
+exiting true
+200hello
+--- wait: 1
+--- error_log
+get_body(call_body) = OK "late answer"
+p: done
+gracefully shutting down
+exited with code 0
+--- no_error_log
+[error]
+exited on signal
+
+
+
+=== TEST 2: exit: HUP, the callout's request is over
+--- plugin
+log http_call side 5000
+--- plugin_options eval: $::UPSTREAMS
+--- backend
+content_by_lua_block {
+    ngx.sleep(1)
+    ngx.log(ngx.INFO, "[proxy-wasm] -- answered")
+}
+--- location
+content_by_lua_block { ngx.say("hello") }
+--- config eval: $::SIGNAL
+--- request
+GET /drive?signal=HUP
+--- response_body
+exiting true
+200hello
+--- wait: 2
+--- error_log
+-- answered
+gracefully shutting down
+exited with code 0
+--- no_error_log
+[error]
+exited on signal
+
+
+
+=== TEST 3: exit: HUP, callouts that begin when the worker exits already
+--- plugin
+response_headers http_call side 5000 :path=/from-response
+log http_call side 5000 :path=/from-log
+done log info done
+--- plugin_options eval: $::UPSTREAMS
+--- backend
+content_by_lua_block {
+    ngx.log(ngx.INFO, "[proxy-wasm] -- answered ", ngx.var.uri)
+}
+--- location
+content_by_lua_block {
+    dofile("$TOP/t/lib/client.lua").wait(ngx.worker.exiting)
+    ngx.sleep(0.1)
+    ngx.say("hello")
+}
+--- config eval: $::SIGNAL
+--- request
+GET /drive?signal=HUP
+--- response_body
+exiting true
+200hello
+--- wait: 2
+--- error_log
+p: done
+-- answered /from-response
+-- answered /from-log
+exited with code 0
+--- no_error_log
+[error]
+exited on signal
+
+
+
+=== TEST 4: exit: HUP, contexts without a log phase are ended before the worker goes
+--- plugin
+done log info done
+--- location
+return 444;
+--- config eval
+($::SIGNAL =~ s{"/t"}{"/quiet"}r) . '
+    location = /quiet {
+        rewrite_by_lua_block { chain:rewrite() }
+        content_by_lua_block {
+            dofile("$TOP/t/lib/client.lua").wait(ngx.worker.exiting)
+            ngx.say("hello")
+        }
+    }
+'
+--- request
+GET /drive?signal=HUP
+--- response_body
+exiting true
+200hello
+--- wait: 2
+--- error_log
+p: done
+gracefully shutting down
+exited with code 0
+--- no_error_log
+[error]
+exited on signal
+
+
+
+=== TEST 5: exit: HUP, with paused requests that are never continued
+--- plugin
+request_headers http_call side 1000 :path=/slow
+request_headers pause
+done log info done
+--- plugin_options eval
+"$::UPSTREAMS pause_timeout = 0.5"
+--- backend eval: $::SIDE
+--- location
+content_by_lua_block { ngx.say("hello") }
+--- config eval
+$::SIGNAL =~ s/ngx.print\(client.read\(sock\)\)/ngx.say((client.read(sock)))/r
+--- request
+GET /drive?signal=HUP
+--- response_body
+exiting true
+504
+--- wait: 2
+--- error_log
+p: done
+paused for more than 500 ms
+exited with code 0
+--- no_error_log
+exited on signal
+
+
+
+=== TEST 6: exit: QUIT, a request waits for a callout
+--- plugin
+request_headers http_call side 5000
+request_headers pause
+http_call_response get_body call_body
+http_call_response continue request
+done log info done
+--- plugin_options eval: $::UPSTREAMS
+--- backend eval: $::SIDE
+--- location
+content_by_lua_block { ngx.say("hello") }
+--- config eval: $::SIGNAL
+--- request
+GET /drive?signal=QUIT
+--- response_body
+exiting true
+200hello
+--- wait: 1
+--- error_log
+get_body(call_body) = OK "late answer"
+p: done
+exited with code 0
+--- no_error_log
+[error]
+exited on signal
