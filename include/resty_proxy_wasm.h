@@ -56,6 +56,19 @@
 // Callbacks run in subrequests, too.
 #define RPW_SUBREQUESTS 8
 
+// `proxy_on_request_body` is not called.
+#define RPW_NO_REQUEST_BODY 16
+
+// `proxy_on_response_body` is not called.
+#define RPW_NO_RESPONSE_BODY 32
+
+// Request bodies must come to `rpw_request_body`.
+#define RPW_WANTS_REQUEST_BODY 1
+
+// The plugin can have a say in response bodies: every chunk must come to
+// `rpw_response_body`.
+#define RPW_WANTS_RESPONSE_BODY 2
+
 // There is work to pull.
 #define RPW_EFFECTS 1
 
@@ -132,6 +145,8 @@ typedef struct rpw_options {
     int32_t flags;
     // Milliseconds; 0: the default.
     int32_t pause_timeout;
+    // Bytes of a response body that a Pause holds back; 0: the default.
+    int32_t max_held_body;
     // `plugin_root_id`.
     struct rpw_str root_id;
     // Plugins of one VM id share data and queues; NULL: the plugin's own.
@@ -255,13 +270,13 @@ struct rpw_root *rpw_root_new(const struct rpw_plugin *plugin,
                               int32_t configuration_len,
                               int32_t trial);
 
-// 1 when the plugin can have a say in response bodies: then every chunk must
-// come to `rpw_response_body`.
+// What must be handed to a plugin: `RPW_WANTS_REQUEST_BODY` and others, added
+// up.
 //
 // # Safety
 //
 // `root` must be alive.
-int32_t rpw_wants_bodies(const struct rpw_root *root);
+int32_t rpw_wants(const struct rpw_root *root);
 
 // Frees a root context: `proxy_on_done` and `proxy_on_delete`, now or after
 // the last request that has a context under it.

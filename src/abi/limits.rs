@@ -20,7 +20,8 @@ pub const MAX_RANDOM_BYTES: usize = 64 << 10;
 /// Bytes of the answer of a callout, body and head together.
 pub const MAX_CALLOUT_RESPONSE: usize = 16 << 20;
 
-/// Bytes of a response body held back while a plugin pauses it.
+/// Bytes of a response body held back while a plugin pauses it, where the
+/// plugin's options say nothing else.
 pub const MAX_HELD_RESPONSE_BODY: usize = 16 << 20;
 
 /// Metric names are kept for the life of the worker.

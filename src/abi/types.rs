@@ -79,8 +79,18 @@ pub enum Action {
     Pause,
 }
 
+impl Action {
+    /// What a body callback asks for: everything but 0 holds the body back.
+    pub fn of_body(number: u32) -> Self {
+        match number {
+            0 => Action::Continue,
+            _ => Action::Pause,
+        }
+    }
+}
+
 impl From<u32> for Action {
-    /// 0 continues and so does 2 (continue and end the stream), everything
+    /// What a header callback asks for. 0 continues and so does 2 (continue and end the stream), everything
     /// else stops iteration in one of Envoy's ways, which nginx cannot tell
     /// apart: the request waits.
     fn from(number: u32) -> Self {

@@ -37,6 +37,10 @@ pub const RPW_REUSE_IDS: i32 = 2;
 pub const RPW_RESUME_AFTER_CALLOUTS: i32 = 4;
 /// Callbacks run in subrequests, too.
 pub const RPW_SUBREQUESTS: i32 = 8;
+/// `proxy_on_request_body` is not called.
+pub const RPW_NO_REQUEST_BODY: i32 = 16;
+/// `proxy_on_response_body` is not called.
+pub const RPW_NO_RESPONSE_BODY: i32 = 32;
 
 /// What the operator says of a plugin.
 #[repr(C)]
@@ -45,6 +49,8 @@ pub struct rpw_options {
     pub flags: i32,
     /// Milliseconds; 0: the default.
     pub pause_timeout: i32,
+    /// Bytes of a response body that a Pause holds back; 0: the default.
+    pub max_held_body: i32,
     /// `plugin_root_id`.
     pub root_id: rpw_str,
     /// Plugins of one VM id share data and queues; NULL: the plugin's own.
@@ -102,6 +108,8 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
             .collect(),
         resume_after_callouts: has(RPW_RESUME_AFTER_CALLOUTS),
         subrequests: has(RPW_SUBREQUESTS),
+        request_body: !has(RPW_NO_REQUEST_BODY),
+        response_body: !has(RPW_NO_RESPONSE_BODY),
         ..Options::default()
     };
     if has(RPW_TEXT_PROPERTIES) {
@@ -112,6 +120,9 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
     }
     if let Ok(timeout @ 1..) = u32::try_from(options.pause_timeout) {
         read.pause_timeout_ms = timeout;
+    }
+    if let Ok(bytes @ 1..) = usize::try_from(options.max_held_body) {
+        read.max_held_body = bytes;
     }
     Ok(read)
 }
@@ -227,18 +238,26 @@ pub unsafe extern "C" fn rpw_root_new(
     })
 }
 
-/// 1 when the plugin can have a say in response bodies: then every chunk must
-/// come to `rpw_response_body`.
+/// Request bodies must come to `rpw_request_body`.
+pub const RPW_WANTS_REQUEST_BODY: i32 = 1;
+/// The plugin can have a say in response bodies: every chunk must come to
+/// `rpw_response_body`.
+pub const RPW_WANTS_RESPONSE_BODY: i32 = 2;
+
+/// What must be handed to a plugin: `RPW_WANTS_REQUEST_BODY` and others, added
+/// up.
 ///
 /// # Safety
 ///
 /// `root` must be alive.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rpw_wants_bodies(root: *const rpw_root) -> i32 {
-    wall(1, || {
+pub unsafe extern "C" fn rpw_wants(root: *const rpw_root) -> i32 {
+    wall(RPW_WANTS_REQUEST_BODY | RPW_WANTS_RESPONSE_BODY, || {
         // SAFETY: alive, as promised.
         let plugin = unsafe { &*root }.plugin.borrow();
-        plugin.wants().bodies.into()
+        let bit = |set: bool, bit: i32| if set { bit } else { 0 };
+        bit(plugin.wants().request_body, RPW_WANTS_REQUEST_BODY)
+            | bit(plugin.wants().bodies, RPW_WANTS_RESPONSE_BODY)
     })
 }
 

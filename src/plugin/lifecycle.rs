@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::error::Error;
 use super::link::{Link, link};
 use super::wants::Wants;
-use crate::abi::limits::{DEFAULT_PAUSE_TIMEOUT_MS, MAX_MEMORY};
+use crate::abi::limits::{DEFAULT_PAUSE_TIMEOUT_MS, MAX_HELD_RESPONSE_BODY, MAX_MEMORY};
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
 use crate::abi::version;
@@ -39,6 +39,12 @@ pub struct Options {
     pub upstreams: Vec<(Vec<u8>, Vec<u8>)>,
     /// Run request and response callbacks in subrequests, too.
     pub subrequests: bool,
+    /// Call `proxy_on_request_body`, if it is there.
+    pub request_body: bool,
+    /// Call `proxy_on_response_body`, if it is there.
+    pub response_body: bool,
+    /// Bytes of a response body that a Pause holds back.
+    pub max_held_body: usize,
 }
 
 impl Default for Options {
@@ -53,6 +59,9 @@ impl Default for Options {
             pause_timeout_ms: DEFAULT_PAUSE_TIMEOUT_MS,
             upstreams: Vec::new(),
             subrequests: false,
+            request_body: true,
+            response_body: true,
+            max_held_body: MAX_HELD_RESPONSE_BODY,
         }
     }
 }
@@ -101,7 +110,7 @@ impl Plugin {
         })?;
         let Link { prepared, stubs } = link(module.clone()).map_err(Error::Load)?;
         check_memory(&module).map_err(Error::Load)?;
-        let wants = Wants::of(&module, bytes);
+        let wants = Wants::of(&module, bytes, &options);
         if !stubs.is_empty() {
             let line = format!("imports that a stub answers: {}", stubs.join(", "));
             log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());

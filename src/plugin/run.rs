@@ -72,7 +72,7 @@ impl Plugin {
             let params = (id, size, end_of_stream.into());
             call(running, |c| &c.proxy_on_request_body, params)
         })?;
-        let action = action.map_or(Action::Continue, Action::from);
+        let action = action.map_or(Action::Continue, Action::of_body);
         self.pause(id, action);
         self.flags(root, request)
     }
@@ -174,7 +174,8 @@ impl Plugin {
             let params = (id, total as u32, end_of_stream.into());
             call(running, |c| &c.proxy_on_response_body, params)
         })?;
-        self.release_body(id, action == Some(1), end_of_stream);
+        let action = action.map_or(Action::Continue, Action::of_body);
+        self.release_body(id, action, total, end_of_stream);
         self.flags(root, request)
     }
 
@@ -193,8 +194,18 @@ impl Plugin {
         true
     }
 
-    /// Lets the body so far go, or holds it back.
-    fn release_body(&mut self, id: u32, pause: bool, end_of_stream: bool) {
+    /// Lets the body so far go, or holds its `total` bytes back.
+    fn release_body(&mut self, id: u32, action: Action, total: usize, end_of_stream: bool) {
+        let limit = self.options.max_held_body;
+        let pause = action == Action::Pause;
+        if pause && !end_of_stream && total > limit {
+            let line = format!(
+                "a response body goes on although it is paused: more than {limit} bytes are not \
+                 held back (option max_held_body)"
+            );
+            self.log(LogLevel::Warn, &line);
+        }
+        let pause = pause && total <= limit;
         let state = self.state();
         let Some(http) = state.contexts.http.get_mut(&id) else {
             return;

@@ -1,6 +1,7 @@
 //! What a module can use or see, by its exports, its imports and its code:
 //! nothing else is found out for it.
 
+use super::lifecycle::Options;
 use crate::vm::Module;
 use crate::vm::usage::reads_parameter;
 
@@ -29,14 +30,14 @@ pub struct Wants {
 }
 
 impl Wants {
-    pub fn of(module: &Module, bytes: &[u8]) -> Self {
+    pub fn of(module: &Module, bytes: &[u8], options: &Options) -> Self {
         let imports = |names: &[&str]| module.imports().any(|import| names.contains(&import.name));
         let reads = |export: &str, parameter| {
             module.has_function(export) && reads_parameter(bytes, export, parameter)
         };
-        let request_body = module.has_function("proxy_on_request_body");
+        let request_body = options.request_body && module.has_function("proxy_on_request_body");
         let response_headers = module.has_function("proxy_on_response_headers");
-        let response_body = module.has_function("proxy_on_response_body");
+        let response_body = options.response_body && module.has_function("proxy_on_response_body");
         let lists = imports(&[
             "proxy_get_header_map_pairs",
             "proxy_set_header_map_pairs",

@@ -10,13 +10,17 @@ local library = require "resty.proxy_wasm.lib"
 local error           = error
 local pcall           = pcall
 local tostring        = tostring
+local str_find        = string.find
 local ffi_gc          = ffi.gc
 local ngx             = ngx
 local ngx_log         = ngx.log
 local ngx_now         = ngx.now
 local ngx_tcp         = ngx.socket.tcp
 local ngx_timer_at    = ngx.timer.at
+local ngx_sleep       = ngx.sleep
 local ngx_spawn       = ngx.thread.spawn
+local ngx_wait        = ngx.thread.wait
+local ngx_kill        = ngx.thread.kill
 local ERR             = ngx.ERR
 
 local lib        = library.lib
@@ -75,17 +79,40 @@ local function fail(callout, why)
 end
 
 
+-- As the socket's connect. Its timeout does not hold for nginx's resolver,
+-- which has one of its own (resolver_timeout, 30 seconds).
+local function connect_by_name(sock, to, options, left)
+    local connecting = ngx_spawn(sock.connect, sock, to.host, to.port, options)
+    local sleeping = ngx_spawn(ngx_sleep, left() / 1000)
+    local ran, ok, err = ngx_wait(connecting, sleeping)
+    ngx_kill(connecting)
+    ngx_kill(sleeping)
+    if ran and ok then
+        return true
+    end
+    return nil, (not ran and ok) or err or "timeout"
+end
+
+
+local function connect(sock, to, left)
+    local options = { pool = to.pool, pool_size = KEEP_SIZE }
+    sock:settimeout(left())
+    if to.port == 0 then
+        return sock:connect(to.host, options)
+    end
+    -- Neither an IPv4 address nor an IPv6 one in brackets.
+    if not str_find(to.host, "^[%d.]+$") and not str_find(to.host, "^%[") then
+        return connect_by_name(sock, to, options, left)
+    end
+    return sock:connect(to.host, to.port, options)
+end
+
+
 -- Connects, shakes hands, sends. Gives the socket and whether it is a kept
 -- one; or nil, why not, and whether a kept one failed.
 local function open(to, left)
     local sock = ngx_tcp()
-    sock:settimeout(left())
-    local ok, err
-    if to.port == 0 then
-        ok, err = sock:connect(to.host, { pool = to.pool, pool_size = KEEP_SIZE })
-    else
-        ok, err = sock:connect(to.host, to.port, { pool = to.pool, pool_size = KEEP_SIZE })
-    end
+    local ok, err = connect(sock, to, left)
     if not ok then
         return nil, "connect: " .. err, false
     end

@@ -20,6 +20,10 @@ static const int32_t RPW_TEXT_PROPERTIES = 1;
 static const int32_t RPW_REUSE_IDS = 2;
 static const int32_t RPW_RESUME_AFTER_CALLOUTS = 4;
 static const int32_t RPW_SUBREQUESTS = 8;
+static const int32_t RPW_NO_REQUEST_BODY = 16;
+static const int32_t RPW_NO_RESPONSE_BODY = 32;
+static const int32_t RPW_WANTS_REQUEST_BODY = 1;
+static const int32_t RPW_WANTS_RESPONSE_BODY = 2;
 static const int32_t RPW_EFFECTS = 1;
 static const int32_t RPW_PAUSED = 2;
 static const int32_t RPW_BODY = 4;
@@ -73,6 +77,8 @@ typedef struct rpw_options {
 
     int32_t pause_timeout;
 
+    int32_t max_held_body;
+
     struct rpw_str root_id;
 
     struct rpw_str vm_id;
@@ -114,7 +120,7 @@ struct rpw_root *rpw_root_new(const struct rpw_plugin *plugin,
                               int32_t configuration_len,
                               int32_t trial);
 
-int32_t rpw_wants_bodies(const struct rpw_root *root);
+int32_t rpw_wants(const struct rpw_root *root);
 
 void rpw_root_free(struct rpw_root *root);
 

@@ -10,6 +10,8 @@ local pairs        = pairs
 local error        = error
 local setmetatable = setmetatable
 local io_open      = io.open
+local math_min     = math.min
+local math_huge    = math.huge
 local ngx          = ngx
 local ngx_arg      = ngx.arg
 local ngx_log      = ngx.log
@@ -21,6 +23,12 @@ local last_error = library.last_error
 local lib = library.lib
 local WANTS_BODY = lib.RPW_BODY
 local MISUSE = lib.RPW_MISUSE
+local WANTS_REQUEST_BODIES = lib.RPW_WANTS_REQUEST_BODY
+local WANTS_RESPONSE_BODIES = lib.RPW_WANTS_RESPONSE_BODY
+
+-- Bytes of a request body, where the plugin's options say nothing else.
+local MAX_REQUEST_BODY = 16 * 1024 * 1024
+local TOO_LARGE = "its body is larger than max_request_body"
 
 
 local _M = {}
@@ -61,8 +69,9 @@ function _M.new(entries)
     if type(entries) ~= "table" or #entries == 0 then
         error("a chain needs a list of at least one plugin", 2)
     end
-    -- `bodies`: some plugin must see response bodies.
-    local self = { size = #entries, bodies = false }
+    -- `bodies`: some plugin must see response bodies; `wants_body`: which ones
+    -- request bodies; `max_body`: the least of what these allow.
+    local self = { size = #entries, bodies = false, wants_body = {}, max_body = math_huge }
     for index = 1, #entries do
         local name, path, opts, conf = read_entry(entries[index], index)
         local plugin, root, err
@@ -75,18 +84,24 @@ function _M.new(entries)
             return nil, "plugin \"" .. name .. "\": " .. err
         end
         self[index] = root
-        self.bodies = self.bodies or lib.rpw_wants_bodies(root) == 1
+        local wants = lib.rpw_wants(root)
+        self.bodies = self.bodies or band(wants, WANTS_RESPONSE_BODIES) ~= 0
+        self.wants_body[index] = band(wants, WANTS_REQUEST_BODIES) ~= 0
+        if self.wants_body[index] then
+            local limit = opts.max_request_body or MAX_REQUEST_BODY
+            self.max_body = math_min(self.max_body, limit)
+        end
     end
     return setmetatable(self, mt)
 end
 
 
 -- The request body: nginx may have written it to a file.
-local function read_body()
+local function read_body(max)
     ngx_req.read_body()
     local body = ngx_req.get_body_data()
     if body then
-        return body
+        return #body <= max and body or nil, TOO_LARGE
     end
     local path = ngx_req.get_body_file()
     if not path then
@@ -96,9 +111,15 @@ local function read_body()
     if not file then
         return nil, err
     end
-    body = file:read("*a")
+    -- Looked at first: nothing larger comes into memory.
+    if file:seek("end") <= max then
+        file:seek("set")
+        body, err = file:read("*a")
+    else
+        err = TOO_LARGE
+    end
     file:close()
-    return body
+    return body, err
 end
 
 
@@ -113,7 +134,7 @@ end
 
 local function refuse(why)
     ngx_log(ERR, "[proxy-wasm] the request is refused: ", why or last_error())
-    return ngx.exit(503)
+    return ngx.exit(why == TOO_LARGE and 413 or 503)
 end
 
 
@@ -142,13 +163,15 @@ local function request(self)
         return
     end
     for i = 1, self.size do
-        -- Read again: the plugin before may have replaced it.
-        local body, err = read_body()
-        if not body then
-            return refuse(err)
-        end
-        if check(phases.request_body(self[i], body, true)) < 0 then
-            return refuse()
+        if self.wants_body[i] then
+            -- Read again: the plugin before may have replaced it.
+            local body, err = read_body(self.max_body)
+            if not body then
+                return refuse(err)
+            end
+            if check(phases.request_body(self[i], body, true)) < 0 then
+                return refuse()
+            end
         end
     end
 end

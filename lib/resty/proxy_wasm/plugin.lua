@@ -6,6 +6,7 @@ local library = require "resty.proxy_wasm.lib"
 
 local type       = type
 local pairs      = pairs
+local ipairs     = ipairs
 local pcall      = pcall
 local tostring   = tostring
 local sort       = table.sort
@@ -61,6 +62,10 @@ end
 -- Milliseconds are an int32.
 local MAX_SECONDS = 2^31 / 1000
 
+local SIZES = { "max_held_body", "max_request_body" }
+local MAX_BYTES = 2^31
+
+
 -- What `load` takes beside name and path: type, and what it becomes.
 local OPTIONS = {
     root_id = "string",
@@ -72,6 +77,10 @@ local OPTIONS = {
     property_encoding = { binary = 0, string = lib.RPW_TEXT_PROPERTIES },
     context_ids = { unique = 0, reused = lib.RPW_REUSE_IDS },
     subrequests = { [true] = lib.RPW_SUBREQUESTS, [false] = 0 },
+    request_body = { [true] = 0, [false] = lib.RPW_NO_REQUEST_BODY },
+    response_body = { [true] = 0, [false] = lib.RPW_NO_RESPONSE_BODY },
+    max_held_body = "number",
+    max_request_body = "number",
 }
 
 
@@ -110,6 +119,12 @@ function _M.check_options(opts)
     -- Asked for what is right, as NaN is never wrong.
     if timeout and not (timeout > 0 and timeout < MAX_SECONDS) then
         return "option \"pause_timeout\" must be a number of seconds above 0"
+    end
+    for _, key in ipairs(SIZES) do
+        local bytes = opts[key]
+        if bytes and not (bytes >= 1 and bytes < MAX_BYTES) then
+            return "option \"" .. key .. "\" must be a number of bytes from 1 on"
+        end
     end
     for name, address in pairs(opts.upstreams or {}) do
         if type(name) ~= "string" or type(address) ~= "string" then
@@ -192,6 +207,7 @@ local function load(name, bytes, opts)
         flags = flags,
         -- 0 would be the default.
         pause_timeout = ceil((opts.pause_timeout or 0) * 1000),
+        max_held_body = opts.max_held_body or 0,
         root_id = { root_id, #root_id },
         vm_id = { opts.vm_id, opts.vm_id and #opts.vm_id or 0 },
         vm_configuration = { vm_config, #vm_config },

@@ -1,0 +1,128 @@
+# Bodies: limits, and where plugins do without them.
+
+use lib 't/lib';
+use TestProxyWasm 'no_plan';
+
+no_long_string();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== TEST 1: request body: over the plugin's limit it is 413, and nothing is called
+--- plugin
+request_body log info "the body came"
+--- plugin_options
+max_request_body = 10
+--- request eval
+"POST /t\n" . "x" x 11
+--- error_code: 413
+--- error_log
+the request is refused: its body is larger than max_request_body
+--- no_error_log
+the body came
+
+
+
+=== TEST 2: request body: up to the limit it is handed over
+--- plugin
+request_body echo_params
+--- plugin_options
+max_request_body = 10
+--- request eval
+"POST /t\n" . "x" x 10
+--- plugin_log
+request_body: context=2 size=10 end_of_stream=true
+
+
+
+=== TEST 3: request body: the limit holds for one that nginx wrote to a file
+--- http_config
+client_body_in_file_only clean;
+--- plugin
+request_body log info "the body came"
+--- plugin_options
+max_request_body = 10
+--- request eval
+"POST /t\n" . "x" x 11
+--- error_code: 413
+--- no_error_log
+the body came
+
+
+
+=== TEST 4: request body: one that nginx wrote to a file is read whole, and replaced
+--- http_config
+client_body_in_file_only clean;
+--- plugin
+request_body get_body request_body
+request_body replace_body request_body lo "LO!"
+--- backend
+client_body_in_file_only off;
+content_by_lua_block {
+    ngx.req.read_body()
+    ngx.print(ngx.req.get_body_data())
+}
+--- request
+POST /t
+hello
+--- response_body chomp
+helLO!
+--- plugin_log
+get_body(request_body) = OK "hello"
+replace_body(request_body lo "LO!") = OK
+
+
+
+=== TEST 5: request body: the least limit of a chain holds
+--- plugin
+request_body log info "the body came"
+--- plugin_options
+max_request_body = 1000
+--- plugin2
+request_body log info "the body came"
+--- plugin2_options
+max_request_body = 4
+--- request
+POST /t
+hello
+--- error_code: 413
+
+
+
+=== TEST 6: switched off: no body callback, for requests and for responses
+--- plugin
+request_headers echo_params
+request_body log error "the request body came"
+response_body log error "the response body came"
+--- plugin_options
+request_body = false,
+response_body = false
+--- request
+POST /t
+hello
+--- response_body
+hello
+--- error_log
+request_headers: context=2
+--- no_error_log
+[error]
+
+
+
+=== TEST 7: held response body: over the limit it goes on, with a warning
+--- plugin
+response_body pause
+--- plugin_options
+max_held_body = 20
+--- location
+content_by_lua_block {
+    for i = 1, 5 do
+        ngx.print("0123456789")
+        ngx.flush(true)
+    end
+}
+--- response_body chomp
+01234567890123456789012345678901234567890123456789
+--- error_log
+a response body goes on although it is paused: more than 20 bytes are not held back
