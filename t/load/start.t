@@ -108,15 +108,17 @@ p: _start ran
 entry_hostcalls: configured
 entry_section: configured
 --- grep_error_log eval: qr/p: [a-z_ ]+(: \d+|ran)/
---- grep_error_log_out
-p: get_header: 10
-p: set_tick: 12
+--- grep_error_log_out eval
+# 12 is the answer of what is not built yet.
+qr/^p: get_header: 10
+p: set_tick: 1[02]
 p: local_response: 10
 p: http_call: 10
 p: continue: 10
-p: done: 12
+p: done: 1[02]
 p: start section ran
 p: get_property: 10
+$/
 
 
 
