@@ -210,3 +210,46 @@ exited with code 0
 --- no_error_log
 [error]
 exited on signal
+
+
+
+=== TEST 7: exit: a request that begins when the worker exits already
+--- plugin
+done echo_params
+--- location
+return 444;
+--- config
+    location = /quiet {
+        rewrite_by_lua_block { chain:rewrite() }
+        content_by_lua_block { ngx.print("hello") }
+    }
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            -- The first timer of a worker must not come when it exits already:
+            -- lua-nginx-module would complain of a connection of its own.
+            client.get("/quiet")
+            local sock = client.connect()
+            sock:send("GET /quiet HTTP/1.1\r\nHost: ")
+            ngx.sleep(0.2)
+            local file = assert(io.open(ngx.config.prefix() .. "/logs/nginx.pid"))
+            os.execute("kill -HUP " .. file:read("*n"))
+            file:close()
+            ngx.say("exiting ", client.wait(ngx.worker.exiting))
+            sock:send("localhost\r\n\r\n")
+            ngx.say(client.read(sock))
+        }
+    }
+--- request
+GET /drive
+--- response_body
+exiting true
+200hello
+--- wait: 1
+--- error_log
+done: context=2
+done: context=3
+exited with code 0
+--- no_error_log
+[error]
+exited on signal

@@ -172,7 +172,47 @@ a callout to http://svc.example:80 failed: connect: svc.example could not be res
 
 
 
-=== TEST 10: request: method, path, headers and body arrive exactly
+=== TEST 10: upstream: a host name that takes longer than the callout may
+--- http_config
+    resolver 127.0.0.1:$TEST_NGINX_RAND_PORT_1 ipv6=off;
+--- plugin
+request_headers http_call svc.example 500
+request_headers pause
+http_call_response echo_params
+http_call_response local_response 200 done
+--- response_body chop
+done
+--- error_log
+a callout to http://svc.example:80 failed: connect: timeout
+--- timeout: 10
+
+
+
+=== TEST 11: upstream: by host name, connections are kept as well
+--- http_config
+    resolver 127.0.0.1:$TEST_NGINX_RAND_PORT_1 ipv6=off;
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+        location / { return 200 "$connection_requests"; }
+    }
+--- plugin
+request_headers http_call svc.example:$TEST_NGINX_RAND_PORT_2 5000
+request_headers pause
+http_call_response get_body call_body
+http_call_response nth 1 http_call svc.example:$TEST_NGINX_RAND_PORT_2 5000
+http_call_response nth 2 local_response 200 done
+--- udp_listen: $TEST_NGINX_RAND_PORT_1
+--- udp_reply eval: ::dns(0)
+--- response_body chop
+done
+--- grep_error_log eval: qr/get_body.*?"\d"/
+--- grep_error_log_out
+get_body(call_body) = OK "1"
+get_body(call_body) = OK "2"
+
+
+
+=== TEST 12: request: method, path, headers and body arrive exactly
 --- plugin
 request_headers http_call side 5000 :method=POST :path=/a%2Fb?c=d|e{} :authority=a.example X-One=1 x-two="a b" x-ONE=3 x-empty= body="some\r\nbody\0"
 request_headers pause
@@ -191,7 +231,7 @@ my $sent = "POST /a%2Fb?c=d|e{} HTTP/1.1\nHost: a.example\nX-One: 1\nx-two: a b\
 
 
 
-=== TEST 11: request: a GET has no length, a POST without body has 0
+=== TEST 13: request: a GET has no length, a POST without body has 0
 --- plugin
 request_headers http_call side 5000 :method=GET
 http_call_response get_body call_body
@@ -213,7 +253,7 @@ local_response(200 done) = OK
 
 
 
-=== TEST 12: request: headers of the connection are ours
+=== TEST 14: request: headers of the connection are ours
 --- plugin
 request_headers http_call side 5000 :authority=a.example host=b.example connection=close content-length=99 transfer-encoding=chunked upgrade=x te=trailers keep-alive=1 x-mine=yes
 request_headers pause
@@ -230,7 +270,7 @@ get_body(call_body) = OK "GET / HTTP/1.1\nHost: a.example\nx-mine: yes\n"
 
 
 
-=== TEST 13: request: a large body, and a large answer
+=== TEST 15: request: a large body, and a large answer
 --- plugin
 request_headers http_call side 15000 :method=POST body=fill:500000:abcd
 request_headers pause
@@ -271,7 +311,7 @@ sprintf "x-crc) = OK \"2000000:%u\"\n%u bytes, crc32 %08x\n",
 
 
 
-=== TEST 14: request: HEAD, whose answer has a length and no body
+=== TEST 16: request: HEAD, whose answer has a length and no body
 --- plugin
 request_headers http_call side 5000 :method=HEAD
 request_headers pause

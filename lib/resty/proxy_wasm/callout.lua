@@ -79,11 +79,22 @@ local function fail(callout, why)
 end
 
 
+local function dial(sock, to, options)
+    return sock:connect(to.host, to.port, options)
+end
+
+
+-- A thread wants a Lua function.
+local function sleep(seconds)
+    ngx_sleep(seconds)
+end
+
+
 -- As the socket's connect. Its timeout does not hold for nginx's resolver,
 -- which has one of its own (resolver_timeout, 30 seconds).
 local function connect_by_name(sock, to, options, left)
-    local connecting = ngx_spawn(sock.connect, sock, to.host, to.port, options)
-    local sleeping = ngx_spawn(ngx_sleep, left() / 1000)
+    local connecting = ngx_spawn(dial, sock, to, options)
+    local sleeping = ngx_spawn(sleep, left() / 1000)
     local ran, ok, err = ngx_wait(connecting, sleeping)
     ngx_kill(connecting)
     ngx_kill(sleeping)
@@ -104,7 +115,7 @@ local function connect(sock, to, left)
     if not str_find(to.host, "^[%d.]+$") and not str_find(to.host, "^%[") then
         return connect_by_name(sock, to, options, left)
     end
-    return sock:connect(to.host, to.port, options)
+    return dial(sock, to, options)
 end
 
 
