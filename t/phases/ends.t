@@ -310,7 +310,33 @@ delete
 
 
 
-=== TEST 15: end: the log phase can still read the request, and its status
+=== TEST 15: end: the client hangs up while its body is read
+--- plugin eval: $::STEPS
+--- config
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            local sock = client.send("/t", "Content-Length: 100\r\n")
+            sock:send("a part")
+            ngx.sleep(0.1)
+            sock:close()
+            client.no_context_left()
+        }
+    }
+--- request
+GET /drive
+--- response_body
+no context left
+--- plugin_log
+context_create
+request_headers
+done
+log
+delete
+
+
+
+=== TEST 16: end: the log phase can still read the request, and its status
 --- plugin
 log get_header request x-asked
 log get_property response.code
