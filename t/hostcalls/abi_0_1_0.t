@@ -23,7 +23,7 @@ proxy_get_configuration: 00
 the configuration
 proxy_continue_request: 00
 proxy_continue_response: 00
-proxy_clear_route_cache: 12
+proxy_clear_route_cache: 00
 
 
 

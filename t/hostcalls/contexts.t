@@ -125,8 +125,11 @@ continue(request) = OK
 
 
 
-=== TEST 6: done: not built
+=== TEST 6: done: nobody waits for it
 --- plugin
+configure done
 request_headers done
 --- plugin_log
-done() = UNIMPLEMENTED
+done() = NOT_FOUND
+done() = NOT_FOUND
+done() = NOT_FOUND

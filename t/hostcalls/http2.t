@@ -17,7 +17,7 @@ use TestProxyWasm 'no_plan';
 my $version = \&Test::Nginx::Util::get_nginx_version;
 {
     no warnings 'redefine';
-    *Test::Nginx::Util::get_nginx_version = sub {
+    *Test::Nginx::Util::get_nginx_version = sub () {
         my $found = $version->();
         return $found < 1.025001 ? 1.018 : $found;
     };
@@ -28,12 +28,13 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: GET: ends with its headers; the host is a pseudo header, once
+=== TEST 1: GET: nothing says that no body follows, so its callback says that it was none
 --- plugin
 request_headers echo_params
 request_headers get_pairs request
 request_headers get_header request host
 request_headers get_property request.protocol
+request_body echo_params
 response_headers echo_params
 response_headers set_header response X-New 1
 --- http2
@@ -46,17 +47,24 @@ x-new: 1
 --- response_body
 hello
 --- plugin_log
+request_headers: context=2 num_headers=5 end_of_stream=false
+get_pairs(request) = OK 5 ":authority"="localhost" ":path"="/t?a=b" ":method"="GET" ":scheme"="http" "x-one"="1"
+get_header(request host) = OK "localhost"
+get_property(request.protocol) = OK "HTTP/2.0"
+request_body: context=2 size=0 end_of_stream=true
+response_headers: context=2 num_headers=3 end_of_stream=false
+set_header(response X-New 1) = OK
 
 
 
-=== TEST 2: POST: a body follows, though nothing says how long it is
+=== TEST 2: POST: with a body, which can be changed
 --- plugin
 request_headers echo_params
 request_body echo_params
 request_body get_body request_body
 request_body set_body request_body 0 -1 changed
-response_headers echo_params
-response_body echo_params
+response_headers get_header response connection
+response_body if_eos true echo_params
 --- backend: echo
 --- http2
 --- request
@@ -68,7 +76,14 @@ Host: localhost
 Content-Length: 7
 
 changed
---- plugin_log
+--- plugin_log eval
+qr/\Arequest_headers: context=2 num_headers=5 end_of_stream=false
+request_body: context=2 size=5 end_of_stream=true
+get_body\(request_body\) = OK "hello"
+set_body\(request_body 0 -1 changed\) = OK
+get_header\(response connection\) = [^\n]*
+response_body: context=2 size=0 end_of_stream=true
+\z/
 
 
 
@@ -77,30 +92,37 @@ changed
 request_headers set_header request :path /t/new?x=y
 request_headers set_header request :authority other.example
 request_headers set_header request :method PUT
+request_headers get_pairs request
 --- backend: echo
 --- http2
 --- response_body
 PUT /t/new?x=y HTTP/1.1
 Host: other.example
+
 --- plugin_log
+set_header(request :path /t/new?x=y) = OK
+set_header(request :authority other.example) = OK
+set_header(request :method PUT) = OK
+get_pairs(request) = OK 4 ":authority"="other.example" ":path"="/t/new?x=y" ":method"="PUT" ":scheme"="http"
 
 
 
-=== TEST 4: local response: from request and from response headers
+=== TEST 4: local response: from request and from response headers, with and without a body
 --- plugin
 request_headers if_header x-deny request local_response 403 "denied\n" X-Why=asked
+request_headers if_header x-deny empty local_response 403 "" X-Why=asked
 response_headers if_header x-deny response local_response 403 "swapped\n" X-Why=asked
 --- http2
 --- request eval
-["GET /t", "GET /t"]
+["GET /t", "GET /t", "GET /t"]
 --- more_headers eval
-["X-Deny: request", "X-Deny: response"]
+["X-Deny: request", "X-Deny: empty", "X-Deny: response"]
 --- error_code eval
-[403, 403]
+[403, 403, 403]
 --- response_body eval
-["denied\n", "swapped\n"]
+["denied\n", "", "swapped\n"]
 --- response_headers eval
-["x-why: asked", "x-why: asked"]
+["x-why: asked", "x-why: asked", "x-why: asked"]
 
 
 
@@ -108,9 +130,6 @@ response_headers if_header x-deny response local_response 403 "swapped\n" X-Why=
 --- plugin
 request_headers local_response 403 "denied" grpc_status=7
 --- http2
---- request
-POST /t
-x
 --- more_headers
 Content-Type: application/grpc
 --- response_headers

@@ -122,10 +122,45 @@ replace_body(response_body b.c b-c) = OK
 
 
 
-=== TEST 8: not built: the rows of this section that answer UNIMPLEMENTED
+=== TEST 8: close: the connection ends without an answer
 --- plugin
-request_headers close request
+request_headers if_property ngx.arg_close yes close request
+log get_header response :status
+--- config
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            local sock = client.send("/t?close=yes")
+            ngx.say(sock:receive("*a") == "")
+            ngx.print(client.get("/t"))
+        }
+    }
+--- request
+GET /drive
+--- response_body
+true
+200hello
+--- error_log
+close(request) = OK
+
+
+
+=== TEST 9: close: network filters are not here, other numbers are none
+--- plugin
+request_headers close downstream
+request_headers close upstream
+request_headers close 4
+--- response_body
+hello
+--- plugin_log
+close(downstream) = UNIMPLEMENTED
+close(upstream) = UNIMPLEMENTED
+close(4) = BAD_ARGUMENT
+
+
+
+=== TEST 10: route cache: there is none to clear
+--- plugin
 request_headers proxy_clear_route_cache
 --- plugin_log
-close(request) = UNIMPLEMENTED
-proxy_clear_route_cache() = UNIMPLEMENTED
+proxy_clear_route_cache() = OK
