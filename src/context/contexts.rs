@@ -226,6 +226,16 @@ impl Contexts {
         id
     }
 
+    /// Removes the root contexts that wait for `proxy_done`: their instance is
+    /// gone, the next one must not know them.
+    pub fn forget_pending_roots(&mut self) {
+        let pending = self.roots.iter().filter(|(_, root)| root.done_pending);
+        let pending: Vec<u32> = pending.map(|(id, _)| *id).collect();
+        for id in pending {
+            self.remove_root(id);
+        }
+    }
+
     pub fn remove_root(&mut self, id: u32) {
         if self.roots.remove(&id).is_some() && self.ids == Ids::Reused {
             self.free.push_back(id);

@@ -190,6 +190,7 @@ impl State {
             .retain(|effect| !matches!(effect, Effect::HttpCall { .. } | Effect::Timer { .. }));
         self.callouts.clear();
         self.done.clear();
+        self.contexts.forget_pending_roots();
         let mut had_timers = false;
         for root in self.contexts.roots.values_mut() {
             had_timers |= root.has_timers();

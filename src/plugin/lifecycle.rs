@@ -255,6 +255,10 @@ impl Plugin {
         let configured = started.and_then(|()| self.start_root(root));
         if configured.is_err() {
             self.close_root(root);
+            // It was never in use: there is nothing to wait for.
+            if self.state().contexts.roots.contains_key(&root) {
+                self.delete_root(root);
+            }
         }
         // What refused its only configuration begins anew with the next one.
         if trial || self.state().contexts.roots.is_empty() {
@@ -307,8 +311,9 @@ impl Plugin {
             let done = self.call(root, "proxy_on_done", |running| {
                 call(running, |c| &c.proxy_on_done, (root,))
             });
-            if let (Ok(Some(0)), Some(context)) = (done, self.state().contexts.roots.get_mut(&root))
-            {
+            // wasm-nginx-module does not wait.
+            let waits = self.options.ids == Ids::Unique && matches!(done, Ok(Some(0)));
+            if waits && let Some(context) = self.state().contexts.roots.get_mut(&root) {
                 // It says `proxy_done` when it is.
                 context.done_pending = true;
                 return;

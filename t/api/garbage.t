@@ -219,7 +219,38 @@ qr/p: done: context=1/
 
 
 
-=== TEST 7: lua_code_cache off: a Lua VM for each request, each with its plugins
+=== TEST 7: garbage: what waits for proxy_done is gone with the instance
+--- config
+    location = /t {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            local plugin = load()
+            assert(proxy_wasm.on_configure(plugin, "configure log info first\ndone return false"))
+            collect()
+            second = assert(proxy_wasm.on_configure(plugin,
+                "configure log info second\nrequest_headers trap"))
+            ngx.say((client.get("/use")))
+            ngx.say((client.get("/use")))
+        }
+    }
+    location = /use {
+        content_by_lua_block {
+            local ok = proxy_wasm.on_http_request_headers(second)
+            ngx.exit(ok and 204 or 503)
+        }
+    }
+--- response_body
+503
+503
+--- grep_error_log eval: qr/p: (first|second)/
+--- grep_error_log_out
+p: first
+p: second
+p: second
+
+
+
+=== TEST 8: lua_code_cache off: a Lua VM for each request, each with its plugins
 --- http_config
     lua_code_cache off;
 --- config

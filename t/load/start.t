@@ -261,3 +261,24 @@ true
 p: request_headers: context=2
 p: delete: context=3
 p: request_body: context=2
+
+
+
+=== TEST 12: refused: a root context that was never in use ends at once, whatever it says
+--- config
+    location = /t {
+        content_by_lua_block {
+            local proxy_wasm = require "resty.proxy_wasm"
+            local plugin = load("hostcalls")
+            local good = assert(proxy_wasm.on_configure(plugin, "request_body trap"))
+            ngx.say(proxy_wasm.on_configure(plugin, "configure return false\ndone return false"))
+            assert(proxy_wasm.on_http_request_headers(good))
+            ngx.say(proxy_wasm.on_http_request_body(good, "x", true))
+            -- A new instance, with the good one only.
+            ngx.say(type(proxy_wasm.on_configure(plugin, "configure return true")))
+        }
+    }
+--- response_body
+nilfailed to run proxy_on_configure: the plugin refused its configuration
+nilfailed to run proxy_on_request_body: wasm trap: wasm `unreachable` instruction executed
+cdata
