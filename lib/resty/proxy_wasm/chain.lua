@@ -202,9 +202,14 @@ function _M.body_filter(self)
     end
     for i = 1, self.size do
         if check(phases.response_body(self[i])) < 0 then
-            -- The rest of the response must not pass unseen. The end comes
-            -- first: without a chunk there is nothing to mark as the last, and
-            -- the response would never end.
+            -- The rest of the response must not pass unseen.
+            if ngx.header.content_length then
+                -- nginx has promised a length: without these bytes the client
+                -- would wait for them, and take the next response for them.
+                error("proxy-wasm: the response is cut off", 0)
+            end
+            -- The end comes first: without a chunk there is nothing to mark as
+            -- the last, and the response would never end.
             ngx_arg[2] = true
             ngx_arg[1] = nil
             return
