@@ -13,6 +13,7 @@ import argparse
 import importlib
 import re
 import shutil
+import socket
 import sys
 import threading
 import time
@@ -24,14 +25,28 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
 
 from harness import http1, transcript  # noqa: E402
-from harness.case import get, reply  # noqa: E402
+from harness.case import ANY, Case, Plugin, get, reply  # noqa: E402
 from harness.envoy import Envoy  # noqa: E402
-from harness.nginx import Nginx, free_ports  # noqa: E402
+from harness.nginx import Nginx  # noqa: E402
 from harness.servers import Server  # noqa: E402
 from harness.table import Library  # noqa: E402
 from harness.recorded import Recorded  # noqa: E402
 
 LEAST = 80
+
+# A plugin that is made to behave otherwise in nginx: if that does not show, the whole comparison shows nothing.
+CANARY_CONFIG = """
+request_headers add_header request x-canary alive
+request_headers if_header x-answer yes local_response 403 alive
+response_headers add_header response x-canary alive
+request_headers log info alive
+"""
+CANARY = Case(
+    "canary", covers=[], requests=[get(), get("/", {"x-answer": "yes"})], statuses=ANY,
+    plugins=[Plugin(CANARY_CONFIG, nginx_config=CANARY_CONFIG.replace("alive", "dead")
+                    .replace("403", "404"))], expect=["log info"])
+CANARY_SHOWS = ["response 1 header x-canary: dead", "response 2: 404", 'response 2 body: "dead"',
+                "origin header x-canary: dead", "log info: dead"]
 
 
 def load_cases():
@@ -54,12 +69,19 @@ class Side:
     def __init__(self, make):
         self.origin = Server()
         self.callout = Server()
-        # Nobody listens here.
-        self.dead = free_ports(1)[0]
-        self.ports = {"origin": self.origin.port, "callout": self.callout.port, "dead": self.dead}
+        self.origin.answer = self.callout.answer = lambda path: reply(404)
+        # Taken, but nobody listens.
+        self.dead = socket.socket()
+        self.dead.bind(("127.0.0.1", 0))
+        self.ports = {"origin": self.origin.port, "callout": self.callout.port,
+                      "dead": self.dead.getsockname()[1],
+                      # Names that published plugins, and test guests, call.
+                      "httpbin": self.callout.port, "auth": self.callout.port}
         self.make = make
         self.proxy = None
         self.seen = {}
+        self.took = {}
+        self.finished = False
 
     def start(self, directory, cases):
         self.proxy = self.make(directory, cases, self.ports)
@@ -71,12 +93,19 @@ class Side:
             self.callout.answer = lambda path, case=case: \
                 case.callout.get(path) or case.callout.get("*") or reply(404)
             address = self.proxy.addresses[case.slug]
+            started = time.monotonic()
             responses = [http1.exchange(address, request) for request in case.requests]
             time.sleep(case.settle or 0.02)
             lines = transcript.of_responses(case, responses)
             lines += transcript.of_received("origin", self.origin.take())
-            lines += transcript.of_received("callout", self.callout.take())
+            # Calls at the same time come as they come.
+            lines += transcript.of_received("callout", sorted(self.callout.take(),
+                                                              key=lambda call: call[1]))
             self.seen[case.slug] = (responses, lines)
+            self.took[case.slug] = time.monotonic() - started
+            if self.proxy.process.poll() is not None:
+                print("%s died: %s" % (self.proxy.name, case.name))
+                return
 
     def finish(self, cases):
         """The transcripts, when all that is logged late has been."""
@@ -99,7 +128,7 @@ def judge(case, library, recorded, envoy, nginx):
     wrong = []
     for name, (responses, lines) in (("envoy", envoy), ("nginx", nginx)):
         got = [response.status for response in responses]
-        if case.statuses is not None and got != case.statuses:
+        if case.statuses != ANY and got != case.statuses:
             wrong.append("%s: statuses %s instead of %s" % (name, got, case.statuses))
         for pattern in case.expect:
             if not any(re.search(pattern, line) for line in lines):
@@ -109,10 +138,15 @@ def judge(case, library, recorded, envoy, nginx):
                 wrong.append("%s: %s" % (name, line))
     if not case.expect:
         wrong.append("expects nothing: it could be the same because nothing happens")
+    return against_record(case, library, recorded, difference, wrong), wrong, difference
+
+
+def against_record(case, library, recorded, difference, wrong):
+    """The verdict; adds to what is wrong."""
     if not case.differs:
         if difference:
             wrong.append("differs, and names no paragraph of docs/DIFFERENCES.md")
-        return "same", wrong, difference
+        return "same"
     for heading in case.differs:
         if not library.is_documented(heading):
             wrong.append('docs/DIFFERENCES.md has no paragraph "%s"' % heading)
@@ -121,7 +155,7 @@ def judge(case, library, recorded, envoy, nginx):
     elif difference != recorded:
         wrong.append("does not differ as it is written down in differences/:")
         wrong += ["    " + line for line in recorded]
-    return "differs: " + "; ".join(case.differs), wrong, difference
+    return "differs: " + "; ".join(case.differs)
 
 
 def statuses(seen):
@@ -148,20 +182,28 @@ class Report:
                 print("    " + line)
 
 
-def refused(case, sides, work, library, report, show):
+    def canary(self, library, envoy, nginx):
+        _, wrong, difference = judge(CANARY, library, [], envoy, nginx)
+        unseen = [line for line in CANARY_SHOWS if "+ " + line not in difference]
+        if unseen or not wrong:
+            self.failures.append("canary: what was made to differ was not seen: %s" % unseen)
+
+
+def refused(case, sides, work, library, recorded, record, report, show):
     """A case whose configuration is not accepted: each proxy for itself."""
     answers = []
     for side in sides:
         proxy = side.make(work / side.make.__name__ / case.slug, [case], side.ports)
         answers.append("started" if proxy.start(patience=20) else "refused")
         proxy.stop()
-    difference = [] if answers[0] == answers[1] else ["- " + answers[0], "+ " + answers[1]]
+    difference = transcript.difference(answers[:1], answers[1:])
+    if record:
+        recorded.put(case, difference)
     wrong = []
     if answers[0] != "refused":
         wrong.append("Envoy does not refuse it")
-    if difference:
-        wrong.append("differs")
-    report.case(case, answers[0], answers[1], "same", wrong, difference, show)
+    verdict = against_record(case, library, recorded.get(case), difference, wrong)
+    report.case(case, answers[0], answers[1], verdict, wrong, difference, show)
 
 
 def main():
@@ -200,17 +242,17 @@ def main():
             skipped.append((case, missing))
         else:
             runnable.append(case)
-    together = [case for case in runnable if not case.refused]
+    together = [case for case in runnable if not case.refused] + [CANARY]
 
     shutil.rmtree(options.work, ignore_errors=True)
     sides = [Side(make_envoy), Side(make_nginx)]
-    works = []
     try:
         def play(side):
-            works.append(side.start(options.work / side.make.__name__ / "all", together))
-            if works[-1]:
+            if side.start(options.work / side.make.__name__ / "all", together):
                 side.run(together)
+            if len(side.seen) == len(together):
                 side.finish(together)
+                side.finished = True
 
         threads = [threading.Thread(target=play, args=(side,)) for side in sides]
         for thread in threads:
@@ -218,21 +260,26 @@ def main():
         for thread in threads:
             thread.join()
         for side in sides:
-            if len(side.seen) != len(together):
+            if not side.finished:
                 print("%s did not run:\n%s" % (side.proxy.name, side.proxy.tail()))
                 return 1
 
         report.row("case", "envoy", "nginx", "")
         for case in runnable:
             if case.refused:
-                refused(case, sides, options.work, library, report, options.diff)
+                refused(case, sides, options.work, library, recorded, options.record, report,
+                        options.diff)
                 continue
             envoy, nginx = (side.seen[case.slug] for side in sides)
+            slow = max(side.took[case.slug] for side in sides)
+            if slow > 3:
+                print("the next one took %.0f s" % slow)
             if options.record:
                 recorded.put(case, transcript.difference(envoy[1], nginx[1]))
             verdict, wrong, difference = judge(case, library, recorded.get(case), envoy, nginx)
             report.case(case, statuses(envoy), statuses(nginx), verdict, wrong, difference,
                         options.diff)
+        report.canary(library, *(side.seen[CANARY.slug] for side in sides))
     finally:
         for side in sides:
             if side.proxy:

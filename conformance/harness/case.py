@@ -14,6 +14,8 @@ class Request:
     trailers: list
     # The client goes away without waiting for the answer.
     leaves_after: float
+    # Seconds until an answer is taken for none.
+    patience: float
 
 
 def pairs(headers):
@@ -25,9 +27,9 @@ def octets(text):
 
 
 def request(method, target="/", headers=None, body=None, chunks=None, trailers=None,
-            leaves_after=None):
+            leaves_after=None, patience=8):
     return Request(method, target, pairs(headers), octets(body),
-                   chunks and [octets(chunk) for chunk in chunks], pairs(trailers), leaves_after)
+                   chunks and [octets(chunk) for chunk in chunks], pairs(trailers), leaves_after, patience)
 
 
 def get(target="/", headers=None, **more):
@@ -69,6 +71,11 @@ class Plugin:
     nginx: str = ""
     # Imports that the module has under other names in nginx: to try aliases.
     nginx_names: dict = field(default_factory=dict)
+    # Another configuration in nginx: only to see that it shows.
+    nginx_config: str = None
+
+
+ANY = "any"
 
 
 @dataclass
@@ -92,9 +99,13 @@ class Case:
     settle: float = 0
     # (pattern, replacement): what can never be the same twice.
     mask: list = field(default_factory=list)
+    # The order of headers in a list is not looked at: here it is never the same twice.
+    any_order: bool = False
+    # Patterns of lines that one of the two cannot have, for a reason that is not the plugin's.
+    ignore: list = field(default_factory=list)
     # A log line that must be there: else a case could be the same because nothing happened.
     expect: list = field(default_factory=list)
-    # The statuses that must come, in order; None: any, as long as both are the same.
+    # The statuses that must come, in order; 200 for each if not said. ANY: as long as both are the same.
     statuses: list = None
     # What must be built first, beyond what it covers: rows, callbacks, or any word that
     # docs/SUPPORT.md would have to say.

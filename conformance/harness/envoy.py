@@ -22,6 +22,8 @@ LOG_FORMAT = START + "%l|%t|%v"
 LINE = re.compile(r"(\w+)\|(\d+)\|wasm log ([^:]*): (.*)", re.S)
 NAME = re.compile(r"\b\w+\.\d+\b")
 
+UPSTREAM_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
 
 def address(port):
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
@@ -32,6 +34,10 @@ def cluster(name, port):
         "name": name,
         "type": "STATIC",
         "connect_timeout": "5s",
+        "typed_extension_protocol_options": {UPSTREAM_OPTIONS: {
+            "@type": TYPE + UPSTREAM_OPTIONS,
+            "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
+        }},
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}],

@@ -95,9 +95,13 @@ class Response:
         self.end = end
 
 
-def exchange(address, request, timeout=20):
+def exchange(address, request):
     """Sends one request on a connection of its own."""
-    with socket.create_connection(address, timeout=timeout) as sock:
+    try:
+        connection = socket.create_connection(address, timeout=request.patience)
+    except ConnectionError:
+        return Response(end="no connection")
+    with connection as sock:
         fields = [("host", "conformance.test")]
         # Envoy adds this to every request that has none.
         fields.append(("x-forwarded-proto", "http"))

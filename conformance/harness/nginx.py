@@ -13,7 +13,24 @@ from .case import get
 # The line, without what nginx adds and in which callback it was.
 LINE = re.compile(r"^\S+ \S+ \[(\w+)\] .*?\[proxy-wasm\] (\w+\.\d+): (.*?)"
                   r"(?: while [^,\"]+)?(?:, (?:client|context): .*)?$")
-OURS = re.compile(r"imports that a stub answers")
+# Lines of the host's own, for the operator; Envoy's are elsewhere and in other words. Only what a plugin says
+# itself is compared.
+OURS = re.compile("|".join([
+    r"imports that a stub answers",
+    r"a callout to .* (?:failed: |is refused: )",
+    r"cannot set ",
+    r"the header .* is refused: ",
+    r"a local response is ignored: ",
+    r"response headers cannot be paused in nginx: ",
+    r"a response body goes on although it is paused: ",
+    r"http context \d+: paused, and nothing is left ",
+    r"(?:proxy_on_\w+|_\w+|main) failed, the instance is dropped: ",
+    r"\w+: the request is refused: ",
+    r"the request is refused: ",
+    # Its stack.
+    r"error$",
+    r" *\d+: +0x[0-9a-f]+ - ",
+]))
 
 
 def long_string(text):
@@ -28,6 +45,7 @@ def entry(case, index, plugin, guests, directory, upstreams):
         renamed = directory / ("%s.%d.wasm" % (case.slug, index))
         guest.with_names(path, renamed, plugin.nginx_names)
         path = renamed
+    config = plugin.config if plugin.nginx_config is None else plugin.nginx_config
     names = ", ".join('%s = "127.0.0.1:%d"' % each for each in upstreams.items())
     return """
                 {
@@ -38,7 +56,7 @@ def entry(case, index, plugin, guests, directory, upstreams):
                     root_id = "%s",
                     upstreams = { %s },
                     %s
-                },""" % (case.slug, index, path, long_string(plugin.config),
+                },""" % (case.slug, index, path, long_string(config),
                          long_string(plugin.vm_config), plugin.root_id, names, plugin.nginx)
 
 
@@ -149,11 +167,13 @@ http {
                 return False
             try:
                 # The worker answers when it has started every plugin.
-                answer = http1.exchange(("127.0.0.1", self.ports[-1]), get())
-                log = self.log.read_text(errors="replace")
-                return answer.body == b"ready\n" and "init_worker_by_lua error" not in log
+                answer = http1.exchange(("127.0.0.1", self.ports[-1]), get(patience=patience))
+                if answer.status is not None:
+                    log = self.log.read_text(errors="replace")
+                    return answer.body == b"ready\n" and "init_worker_by_lua error" not in log
             except OSError:
-                time.sleep(0.05)
+                pass
+            time.sleep(0.05)
         return False
 
     def stop(self):

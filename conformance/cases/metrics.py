@@ -1,0 +1,97 @@
+"""Metrics."""
+
+from harness.case import Case, get
+
+CASES = [
+    Case(
+        "a counter",
+        covers=["proxy_define_metric", "proxy_increment_metric", "proxy_get_metric"],
+        config="""
+request_headers define_metric counter case_counter
+request_headers increment_metric case_counter 3
+request_headers increment_metric case_counter 4
+request_headers get_metric case_counter
+""",
+        mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
+        requests=[get(), get()],
+        expect=["get_metric.* = OK 14"],
+    ),
+    Case(
+        "a gauge",
+        covers=["proxy_define_metric", "proxy_increment_metric", "proxy_record_metric",
+                "proxy_get_metric"],
+        config="""
+request_headers define_metric gauge case_gauge
+request_headers record_metric case_gauge 10
+request_headers increment_metric case_gauge 5
+request_headers get_metric case_gauge
+request_headers increment_metric case_gauge -7
+request_headers get_metric case_gauge
+""",
+        mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
+        expect=["get_metric.* = OK 8"],
+    ),
+    Case(
+        "a histogram",
+        covers=["proxy_define_metric", "proxy_record_metric"],
+        config="""
+request_headers define_metric histogram case_histogram
+request_headers record_metric case_histogram 10
+request_headers get_metric case_histogram
+request_headers increment_metric case_histogram 1
+""",
+        mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
+        expect=["record_metric.* = OK"],
+    ),
+    Case(
+        "one name, one metric",
+        covers=["proxy_define_metric"],
+        config="""
+request_headers define_metric counter case_twice
+request_headers increment_metric case_twice 2
+request_headers define_metric counter case_twice
+request_headers get_metric case_twice
+""",
+        mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
+        expect=["get_metric.* = OK 2"],
+    ),
+    Case(
+        "a counter is recorded, and does not fall",
+        covers=["proxy_record_metric", "proxy_increment_metric"],
+        config="""
+request_headers define_metric counter case_recorded
+request_headers record_metric case_recorded 5
+request_headers record_metric case_recorded 6
+request_headers get_metric case_recorded
+request_headers increment_metric case_recorded -1
+request_headers increment_metric case_recorded 0
+request_headers get_metric case_recorded
+""",
+        mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
+        expect=["get_metric.* = OK 11"],
+    ),
+    Case(
+        "what does not exist",
+        covers=["proxy_define_metric", "proxy_increment_metric", "proxy_record_metric",
+                "proxy_get_metric"],
+        config="""
+request_headers proxy_define_metric 3 "case_none" *
+request_headers proxy_increment_metric 12345 1
+request_headers proxy_record_metric 12345 1
+request_headers proxy_get_metric 12345 *
+""",
+        expect=["proxy_get_metric"],
+    ),
+    Case(
+        "defined when the plugin is configured",
+        covers=["proxy_define_metric"],
+        config="""
+configure define_metric counter case_configured
+request_headers increment_metric case_configured 1
+request_headers get_metric case_configured
+""",
+        mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
+        requests=[get(), get()],
+        expect=["get_metric.* = OK 2"],
+    ),
+]
