@@ -58,14 +58,12 @@ request_headers proxy_grpc_stream "u" "s" "m" "" *
 request_headers grpc_send 1 x true
 request_headers grpc_cancel 1
 request_headers grpc_close 1
-request_headers foreign name arg
 --- plugin_log
 proxy_grpc_call("u" "s" "m" "" "msg" 1000 *) = UNIMPLEMENTED
 proxy_grpc_stream("u" "s" "m" "" *) = UNIMPLEMENTED
 grpc_send(1 x true) = UNIMPLEMENTED
 grpc_cancel(1) = UNIMPLEMENTED
 grpc_close(1) = UNIMPLEMENTED
-foreign(name arg) = UNIMPLEMENTED
 
 
 

@@ -103,7 +103,7 @@ proxy_continue_response() = OK
 --- plugin
 response_body if_eos false pause
 response_body echo_params
-response_body if_eos true get_body response_body
+response_body get_body response_body
 response_body if_eos true replace_body response_body b.c b-c
 --- location
 content_by_lua_block {
@@ -115,7 +115,9 @@ content_by_lua_block {
 a.b-c
 --- plugin_log
 response_body: context=2 size=3 end_of_stream=false
+get_body(response_body) = OK "a.b"
 response_body: context=2 size=5 end_of_stream=false
+get_body(response_body) = OK "a.b.c"
 response_body: context=2 size=5 end_of_stream=true
 get_body(response_body) = OK "a.b.c"
 replace_body(response_body b.c b-c) = OK
