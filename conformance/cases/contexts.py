@@ -98,7 +98,9 @@ request_headers save packed foreign compress fill:200:abc
 request_headers foreign uncompress $packed
 request_headers foreign uncompress "no zlib"
 """,
-        expect=["uncompress"],
+        # Compressed as well as the zlib at hand does it.
+        mask=[(r"(foreign\(compress .*\) = OK 0x78)[0-9a-f]+", r"\1…")],
+        expect=["abcabc"],
     ),
     Case(
         "a foreign function that has nothing to say later",
