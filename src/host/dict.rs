@@ -98,11 +98,8 @@ impl DictStore {
         };
         match code {
             OK => Ok(true),
-            DECLINED if operation == SAFE_ADD => {
-                // It exists, or the store is full: told apart by looking.
-                let exists = self.read(&name, &mut |_| {});
-                if exists { Ok(false) } else { Err(Full) }
-            }
+            // It exists; without room the code is another.
+            DECLINED => Ok(false),
             _ => Err(Full),
         }
     }

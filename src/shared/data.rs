@@ -1,41 +1,20 @@
 //! Shared data with compare-and-swap (spec: "Shared Key-Value Store"), with
 //! Envoy's rule: a `cas` of 0 sets unconditionally.
 //!
-//! A value at version n is an entry of its own, made by `add`: whoever adds
-//! version n + 1 has won. `done` counts finished updates and is only ever
-//! counted up, so it is never above the current version; from it on, every
-//! version is there. Readers walk up from it. A worker that dies between the
-//! steps leaves `done` one short and an old version behind: nothing wrong.
+//! A value and its version are one entry, read in one step. Writers take a
+//! claim on the key; one that dies has written all of it or nothing.
 
 use std::rc::Rc;
 
-use super::{count, entry};
+use super::claim::{self, NoClaim};
+use super::entry;
 use crate::abi::Status;
 use crate::abi::limits::{MAX_SHARED_KEY, MAX_SHARED_VALUE};
 use crate::host::store::Store;
 
-/// Retries of a reader that other workers overtake again and again.
-const MAX_RETRIES: u32 = 10_000;
-
 pub struct Data {
     store: Rc<dyn Store>,
     scope: Vec<u8>,
-}
-
-/// Where the updates of one key are.
-struct Key<'a> {
-    scope: &'a [u8],
-    key: &'a [u8],
-}
-
-impl Key<'_> {
-    fn done(&self) -> Vec<u8> {
-        entry(b"d", &[self.scope, self.key])
-    }
-
-    fn version(&self, number: u64) -> Vec<u8> {
-        entry(b"v", &[self.scope, self.key, &number.to_le_bytes()])
-    }
 }
 
 impl Data {
@@ -46,49 +25,24 @@ impl Data {
         }
     }
 
-    fn key<'a>(&'a self, key: &'a [u8]) -> Key<'a> {
-        Key {
-            scope: &self.scope,
-            key,
-        }
-    }
-
-    /// Puts the current value into `value`, which is emptied first. Gives its
-    /// version, 0 when there is none.
-    fn current(&self, key: &Key, value: &mut Vec<u8>) -> Result<u64, Status> {
-        let done_name = key.done();
-        for _ in 0..MAX_RETRIES {
-            let done = self.store.number(&done_name).unwrap_or(0.0) as u64;
-            let mut version = done;
-            value.clear();
-            let mut found = done > 0 && self.store.get(&key.version(done), value);
-            if done == 0 || found {
-                let mut next = Vec::new();
-                while self.store.get(&key.version(version + 1), &mut next) {
-                    version += 1;
-                    found = true;
-                    std::mem::swap(value, &mut next);
-                    next.clear();
-                }
-                return Ok(if found { version } else { 0 });
-            }
-            // The version was swept meanwhile: `done` is higher by now.
-        }
-        Err(Status::InternalFailure)
-    }
-
-    /// Appends the value and gives its `cas`.
+    /// Appends the value and gives its `cas`, which is never 0.
     ///
     /// Errors: [`Status::NotFound`].
     pub fn get(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {
-        let mut value = Vec::new();
-        match self.current(&self.key(key), &mut value)? {
-            0 => Err(Status::NotFound),
-            version => {
-                out.extend_from_slice(&value);
-                Ok(version as u32)
-            }
+        self.read(&entry(b"d", &[&self.scope, key]), out)
+    }
+
+    fn read(&self, name: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {
+        let start = out.len();
+        if !self.store.get(name, out) || out.len() < start + 4 {
+            out.truncate(start);
+            return Err(Status::NotFound);
         }
+        // The version stands at the end: the value needs not be moved.
+        let end = out.len() - 4;
+        let version = out[end..].try_into().map_or(1, u32::from_le_bytes);
+        out.truncate(end);
+        Ok(version)
     }
 
     /// Sets a value; `cas` 0 whatever is there, another only if it is still
@@ -101,43 +55,30 @@ impl Data {
         if key.len() > MAX_SHARED_KEY || value.len() > MAX_SHARED_VALUE {
             return Err(Status::BadArgument);
         }
-        let key = self.key(key);
-        let mut old = Vec::new();
-        for _ in 0..MAX_RETRIES {
-            let current = self.current(&key, &mut old)?;
-            if cas != 0 && current != 0 && cas != current as u32 {
-                return Err(Status::CasMismatch);
-            }
-            let added = self
-                .store
-                .add(&key.version(current + 1), value)
-                .map_err(|_| Status::InternalFailure)?;
-            if added {
-                self.sweep(&key);
-                return Ok(());
-            }
-            if cas != 0 {
-                return Err(Status::CasMismatch);
-            }
-        }
-        Err(Status::InternalFailure)
+        let name = entry(b"d", &[&self.scope, key]);
+        let set = claim::with(&*self.store, &name, || self.replace(&name, value, cas));
+        set.unwrap_or_else(|why| {
+            Err(match why {
+                // Somebody else is at it: to be tried again.
+                NoClaim::Busy if cas != 0 => Status::CasMismatch,
+                NoClaim::Busy | NoClaim::Full => Status::InternalFailure,
+            })
+        })
     }
 
-    /// Counts a finished update and removes what it made old; twice, in case
-    /// the worker before died here.
-    fn sweep(&self, key: &Key) {
-        // Without room for the count, readers walk further: nothing is lost.
-        let Ok(done) = count(&*self.store, &key.done()) else {
-            return;
+    fn replace(&self, name: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+        let mut old = Vec::new();
+        let version = match self.read(name, &mut old) {
+            Ok(version) if cas != 0 && cas != version => return Err(Status::CasMismatch),
+            Ok(version) => version.wrapping_add(1).max(1),
+            Err(_) => 1,
         };
-        for old in 1..=2 {
-            if let Some(version) = (done as u64)
-                .checked_sub(old)
-                .filter(|version| *version > 0)
-            {
-                self.store.remove(&key.version(version));
-            }
-        }
+        let mut text = Vec::with_capacity(value.len() + 4);
+        text.extend_from_slice(value);
+        text.extend_from_slice(&version.to_le_bytes());
+        self.store
+            .set(name, &text)
+            .map_err(|_| Status::InternalFailure)
     }
 }
 
@@ -184,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn old_versions_do_not_pile_up() {
+    fn a_key_needs_no_more_room_for_a_new_value() {
         let store = Rc::new(HeapStore::with_room(4));
         let data = data(&store, "a");
         for round in 1..=1000_u32 {
@@ -196,28 +137,11 @@ mod tests {
 
     #[test]
     fn a_full_store_keeps_what_it_has() {
-        let store = Rc::new(HeapStore::with_room(2));
+        let store = Rc::new(HeapStore::with_room(4));
         let data = data(&store, "a");
         assert_eq!(data.set(b"k", b"kept", 0), Ok(()));
-        assert_eq!(data.set(b"k", b"more", 0), Err(Status::InternalFailure));
         assert_eq!(data.set(b"l", b"other", 0), Err(Status::InternalFailure));
         check(&data, "k", Ok(("kept", 1)));
-    }
-
-    /// What a worker leaves that is killed between two steps.
-    #[test]
-    fn a_crash_between_the_steps_harms_nobody() {
-        let store = Rc::new(HeapStore::default());
-        let data = data(&store, "a");
-        assert_eq!(data.set(b"k", b"one", 0), Ok(()));
-        // Added, not counted.
-        assert_eq!(store.add(&data.key(b"k").version(2), b"two"), Ok(true));
-        check(&data, "k", Ok(("two", 2)));
-        assert_eq!(data.set(b"k", b"three", 2), Ok(()));
-        check(&data, "k", Ok(("three", 3)));
-        for round in 4..20_u32 {
-            assert_eq!(data.set(b"k", b"x", round - 1), Ok(()));
-            check(&data, "k", Ok(("x", round)));
-        }
+        assert_eq!(data.set(b"k", b"more", 1), Ok(()));
     }
 }

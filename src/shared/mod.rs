@@ -1,7 +1,8 @@
 #![forbid(unsafe_code)]
 //! State that plugins share beyond one request, and workers with each other:
-//! on one store, without locks.
+//! on one store.
 
+pub mod claim;
 pub mod data;
 pub mod metrics;
 pub mod queues;

@@ -71,7 +71,7 @@ q: shared_get(key) = NOT_FOUND
 
 === TEST 5: a full dict: an error, logged, and what was there stays
 --- http_config
-lua_shared_dict proxy_wasm 12k;
+lua_shared_dict proxy_wasm 64k;
 --- plugin
 request_headers shared_set key kept
 request_headers shared_set big fill:100000:x
