@@ -61,7 +61,8 @@ debian_mirror() {
     ) || true
     mirror=${mirror%%$'\n'*}
     # apt-transport-mirror files are not plain URLs; debootstrap wants one.
-    [[ $mirror == http* ]] || mirror=http://deb.debian.org/debian
+    [[ $mirror == http* ]] ||
+        die "no Debian mirror with an http address in /etc/apt: name one there as a source"
     echo "$mirror"
 }
 
