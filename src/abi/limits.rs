@@ -64,3 +64,14 @@ pub const REVIVE_AFTER_MS: u32 = 1000;
 
 /// Queues of all plugins: their counters are never removed.
 pub const MAX_QUEUES: u32 = 10_000;
+
+/// Bytes that `uncompress` gives: a few hundred may stand for a billion.
+pub const MAX_UNCOMPRESSED: usize = 16 << 20;
+
+/// Bytes of a stack for calls that may wait for a Lua function: what a guest
+/// may use (512 KiB), and beyond it what the host functions need that it
+/// calls. Only what was touched takes memory.
+pub const WAITING_STACK: usize = 2 << 20;
+
+/// Such stacks that are kept for the next call.
+pub const MAX_IDLE_STACKS: usize = 16;

@@ -1,4 +1,5 @@
 //! Compiled code, shared by all who load the same bytes in this process.
+#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

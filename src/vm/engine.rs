@@ -1,4 +1,5 @@
 //! The one engine of the process, made on first use.
+#![forbid(unsafe_code)]
 
 use once_cell::sync::OnceCell;
 use wasmtime::{Config, Engine, WasmBacktraceDetails};

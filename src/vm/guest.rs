@@ -1,4 +1,5 @@
 //! Guest memory, as host functions see it.
+#![forbid(unsafe_code)]
 
 use wasmtime::{Caller, Linker, Memory, StoreLimits, TypedFunc};
 

@@ -1,4 +1,5 @@
 //! Live memory: an instance of a module with its store.
+#![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

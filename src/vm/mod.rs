@@ -1,12 +1,12 @@
 //! The WebAssembly engine: the only room that names wasmtime, and it knows
 //! nothing of Proxy-Wasm.
-#![forbid(unsafe_code)]
 
 pub mod cache;
 pub mod engine;
 pub mod guest;
 pub mod instance;
 pub mod module;
+pub mod stack;
 pub mod trap;
 pub mod usage;
 

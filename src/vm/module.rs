@@ -1,4 +1,5 @@
 //! Compiled code.
+#![forbid(unsafe_code)]
 
 use wasmtime::{ExternType, FuncType, ValType};
 

@@ -1,4 +1,5 @@
 //! The end of an instance.
+#![forbid(unsafe_code)]
 
 /// Why a guest call did not return: a trap, an exit, a panic of the host. The
 /// instance must not be used again.

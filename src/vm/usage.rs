@@ -1,4 +1,5 @@
 //! Which parameters an exported function can observe.
+#![forbid(unsafe_code)]
 
 use wasmparser::{ExternalKind, Operator, Parser, Payload, TypeRef};
 
