@@ -44,6 +44,24 @@
 // library.
 #define RPW_ABI 1
 
+// The call waits for a Lua function.
+#define RPW_FOREIGN -4
+
+// The call is over, and a Lua function did on the way what none may do.
+#define RPW_MISBEHAVED -5
+
+// A Lua function has a result.
+#define RPW_ANSWER_OK 0
+
+// There is no such function any more.
+#define RPW_ANSWER_UNKNOWN 1
+
+// A Lua function failed.
+#define RPW_ANSWER_FAILED 2
+
+// A Lua function yielded or sent the response; its result says what.
+#define RPW_ANSWER_MISBEHAVED 3
+
 // Properties reach the guest as text.
 #define RPW_TEXT_PROPERTIES 1
 
@@ -89,6 +107,9 @@
 
 // The instance of this request was lost in another callback.
 #define RPW_LOST -3
+
+// A call of the plugin waits for a Lua function.
+#define RPW_BUSY -6
 
 // A callout that is being performed.
 typedef struct rpw_callout rpw_callout;
@@ -138,6 +159,14 @@ typedef struct rpw_effect {
     int32_t pair_count;
     struct rpw_callout *callout;
 } rpw_effect;
+
+// What a call waits for.
+typedef struct rpw_question {
+    // For `rpw_foreign_answer`.
+    uint32_t number;
+    struct rpw_str name;
+    struct rpw_str argument;
+} rpw_question;
 
 // What the operator says of a plugin.
 typedef struct rpw_options {
@@ -227,6 +256,40 @@ int32_t rpw_abi(void);
 // `text` must be writable.
 void rpw_error(struct rpw_str *text);
 
+// Names a function that Lua has for plugins, or with `there` 0 no longer has.
+//
+// # Safety
+//
+// The name must be readable.
+void rpw_foreign_register(const char *name, int32_t name_len, int32_t there);
+
+// What the last call that gave `RPW_FOREIGN` waits for; the strings are valid
+// until it is answered. Gives 0, or -1 when no call waits.
+//
+// # Safety
+//
+// `filled` must be writable.
+int32_t rpw_foreign_question(struct rpw_question *filled);
+
+// Answers the call that waits under a number, with `RPW_ANSWER_OK` or another
+// status, and goes on with it. Gives what the call gives.
+//
+// # Safety
+//
+// The result must be readable.
+int32_t rpw_foreign_answer(uint32_t number, int32_t status, const char *result, int32_t result_len);
+
+// `proxy_on_foreign_function` of a root context, with a number and data for
+// it. Gives `RPW_EFFECTS` or 0, or a negative number.
+//
+// # Safety
+//
+// `root` must be alive, the data readable.
+int32_t rpw_on_foreign_function(const struct rpw_root *root,
+                                uint32_t function,
+                                const char *data,
+                                int32_t data_len);
+
 // Names the `lua_shared_dict` where shared state lies, for plugins that are
 // loaded from now on. Gives 0, or -1 when `userdata` leads to no dict.
 //
@@ -260,15 +323,20 @@ void rpw_plugin_free(struct rpw_plugin *plugin);
 // `proxy_on_configure`. With `trial` not 0 (in the master process) on an
 // instance that is thrown away.
 //
-// Gives NULL when a callback fails or refuses. Free it with `rpw_root_free`.
+// Gives 0, and `rpw_root_made` the root context; or -1 when a callback fails
+// or refuses.
 //
 // # Safety
 //
 // `plugin` must be alive, the configuration readable.
-struct rpw_root *rpw_root_new(const struct rpw_plugin *plugin,
-                              const char *configuration,
-                              int32_t configuration_len,
-                              int32_t trial);
+int32_t rpw_root_new(const struct rpw_plugin *plugin,
+                     const char *configuration,
+                     int32_t configuration_len,
+                     int32_t trial);
+
+// The root context that `rpw_root_new` has made, once. Free it with
+// `rpw_root_free`.
+struct rpw_root *rpw_root_made(void);
 
 // What must be handed to a plugin: `RPW_WANTS_REQUEST_BODY` and others, added
 // up.
@@ -359,6 +427,13 @@ int32_t rpw_log(const struct rpw_root *root, void *request);
 //
 // `root` and `request` must be alive.
 int32_t rpw_state(const struct rpw_root *root, void *request);
+
+// Refuses what still comes of a request but its end: a Lua function misbehaved.
+//
+// # Safety
+//
+// `root` and `request` must be alive.
+int32_t rpw_refuse(const struct rpw_root *root, void *request);
 
 // The longest wait of a paused request is over: it will be answered with 504.
 //

@@ -42,6 +42,7 @@ callbacks! {
     proxy_on_http_call_response(root: u32, token: u32, headers: u32, size: u32, trailers: u32) -> ();
     proxy_on_tick(root: u32) -> ();
     proxy_on_queue_ready(root: u32, token: u32) -> ();
+    proxy_on_foreign_function(root: u32, function: u32, size: u32) -> ();
     proxy_on_done(context: u32) -> u32;
     proxy_on_log(context: u32) -> ();
     proxy_on_delete(context: u32) -> ();

@@ -78,6 +78,7 @@ const FUNCTIONS: &[&str] = &[
     "proxy_get_metric 1 #",
     "proxy_set_effective_context 1",
     "proxy_done",
+    r#"proxy_call_foreign_function "compress" "x" **"#,
 ];
 
 /// `:method`, `:path` and `:authority`, serialized.
@@ -789,5 +790,47 @@ fn abi_0_1_0_gets_nothing_and_ok_for_a_header_that_is_not_there() {
     assert_eq!(
         run.answers(),
         ["OK ", "OK 1", "OK ", "NOT_FOUND", "OK conf"]
+    );
+}
+
+#[test]
+fn foreign_functions_that_are_built_in() {
+    check(
+        "proxy_on_configure",
+        &[
+            (
+                r#"proxy_call_foreign_function "uncompress" "\78\da\cb\48\cd\c9\c9\57\c8\40\27\01\68\03\08\b1" **"#,
+                "OK hello hello hello hello",
+            ),
+            (
+                r#"proxy_call_foreign_function "uncompress" "\78\da\cb\48\cd\c9\c9\57\c8\40\27\01\68\03" **"#,
+                "SERIALIZATION_FAILURE",
+            ),
+            (
+                r#"proxy_call_foreign_function "uncompress" "" **"#,
+                "SERIALIZATION_FAILURE",
+            ),
+            (
+                r#"proxy_call_foreign_function "resolve" "1.2.3.4" **"#,
+                r"OK \x01\x02\x03\x04",
+            ),
+            (
+                r#"proxy_call_foreign_function "resolve" "::1" **"#,
+                r"OK \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01",
+            ),
+            (
+                r#"proxy_call_foreign_function "resolve" "\ff" **"#,
+                "NOT_FOUND",
+            ),
+            (
+                r#"proxy_call_foreign_function "clear_route_cache" "" **"#,
+                "OK ",
+            ),
+            (r#"proxy_call_foreign_function "" "" **"#, "NOT_FOUND"),
+            (
+                r#"proxy_call_foreign_function "Compress" "" **"#,
+                "NOT_FOUND",
+            ),
+        ],
     );
 }

@@ -4,6 +4,7 @@ local base = require "resty.core.base"
 base.allows_subsystem("http")
 
 local library = require "resty.proxy_wasm.lib"
+local foreign = require "resty.proxy_wasm.foreign"
 local plugins = require "resty.proxy_wasm.plugin"
 local phases = require "resty.proxy_wasm.phases"
 local chain = require "resty.proxy_wasm.chain"
@@ -92,6 +93,29 @@ end
 function _M.on_log(ctx)
     check(ctx)
     return result(phases.log(ctx))
+end
+
+
+function _M.on_foreign_function(ctx, id, data)
+    check(ctx)
+    if type(id) ~= "number" or id < 0 or id > 2^32 - 1 or id % 1 ~= 0 then
+        error("id must be a number from 0 to 4294967295", 2)
+    end
+    if data ~= nil and type(data) ~= "string" then
+        error("data must be a string or nil", 2)
+    end
+    return result(phases.foreign_function(ctx, id, data or ""))
+end
+
+
+function _M.register_foreign_function(name, fn)
+    if type(name) ~= "string" or name == "" then
+        error("name must be a non-empty string", 2)
+    end
+    if fn ~= nil and type(fn) ~= "function" then
+        error("fn must be a function or nil", 2)
+    end
+    foreign.register(name, fn)
 end
 
 

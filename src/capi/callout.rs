@@ -8,8 +8,10 @@
 use libc::c_char;
 
 use super::error;
+use super::foreign;
 use super::handle::{bytes, rpw_str, wall};
 use crate::callout::{Progress, Response};
+use crate::plugin::Error;
 use crate::plugin::callout::Exchange;
 use crate::plugin::registry::Shared;
 
@@ -61,14 +63,21 @@ impl rpw_callout {
             return 0;
         };
         let token = exchange.token;
-        let delivered = self.plugin.borrow_mut().deliver(token, answer(exchange));
-        match delivered {
-            Ok(_) => 0,
-            Err(why) => {
-                error::set(why);
-                -1
+        let response = answer(exchange);
+        let plugin = self.plugin.clone();
+        foreign::call(&self.plugin, -1, move || {
+            let delivered = match plugin.try_borrow_mut() {
+                Ok(mut plugin) => plugin.deliver(token, response),
+                Err(_) => Err(Error::Busy),
+            };
+            match delivered {
+                Ok(_) => 0,
+                Err(why) => {
+                    error::set(why);
+                    -1
+                }
             }
-        }
+        })
     }
 }
 
@@ -190,8 +199,9 @@ pub unsafe extern "C" fn rpw_callout_fail(
         let (callout, reason) = unsafe { (&mut *callout, bytes(reason, reason_len)) };
         if let Some(exchange) = &callout.exchange {
             let reason = String::from_utf8_lossy(reason);
-            let mut plugin = callout.plugin.borrow_mut();
-            plugin.log_failed_callout(exchange, &reason);
+            if let Ok(plugin) = callout.plugin.try_borrow() {
+                plugin.log_failed_callout(exchange, &reason);
+            }
         }
         callout.deliver(|_| Response::default())
     })

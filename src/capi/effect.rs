@@ -71,7 +71,7 @@ pub unsafe extern "C" fn rpw_next_effect(
         // SAFETY: NULL or alive, as promised.
         let root = unsafe { root.as_ref() };
         let own = root.zip(request(pointer)).and_then(|(root, request)| {
-            let mut plugin = root.plugin.borrow_mut();
+            let mut plugin = root.plugin.try_borrow_mut().ok()?;
             plugin.next_effect(root.id, request)
         });
         let (kind, filled) = match own {

@@ -17,6 +17,7 @@
 mod callout;
 mod effect;
 mod error;
+mod foreign;
 mod handle;
 mod plugin;
 mod request;
@@ -24,6 +25,7 @@ mod request;
 pub use callout::*;
 pub use effect::*;
 pub use error::*;
+pub use foreign::*;
 pub use handle::*;
 pub use plugin::*;
 pub use request::*;

@@ -1,11 +1,13 @@
 //! Plugins and their root contexts.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use libc::{c_char, c_void};
 use once_cell::unsync::OnceCell;
 
 use super::error;
+use super::foreign;
 use super::handle::{bytes, rpw_str, wall};
 use crate::abi::pairs;
 use crate::abi::property::Encoding;
@@ -16,7 +18,7 @@ use crate::host::memory::MemoryHost;
 use crate::host::nginx::NginxHost;
 use crate::host::symbols::is_in_nginx;
 use crate::plugin::registry::{self, Shared};
-use crate::plugin::{Options, Plugin};
+use crate::plugin::{Error, Options, Plugin};
 
 /// A loaded plugin.
 pub struct rpw_plugin {
@@ -62,6 +64,7 @@ pub struct rpw_options {
 
 thread_local! {
     static HOST: OnceCell<Rc<dyn Host>> = const { OnceCell::new() };
+    static MADE: Cell<Option<rpw_root>> = const { Cell::new(None) };
 }
 
 /// The nginx that this process is; outside nginx, memory.
@@ -205,7 +208,8 @@ pub unsafe extern "C" fn rpw_plugin_free(plugin: *mut rpw_plugin) {
 /// `proxy_on_configure`. With `trial` not 0 (in the master process) on an
 /// instance that is thrown away.
 ///
-/// Gives NULL when a callback fails or refuses. Free it with `rpw_root_free`.
+/// Gives 0, and `rpw_root_made` the root context; or -1 when a callback fails
+/// or refuses.
 ///
 /// # Safety
 ///
@@ -216,26 +220,42 @@ pub unsafe extern "C" fn rpw_root_new(
     configuration: *const c_char,
     configuration_len: i32,
     trial: i32,
-) -> *mut rpw_root {
-    wall(std::ptr::null_mut(), || {
+) -> i32 {
+    wall(-1, || {
         // SAFETY: alive and readable, as promised.
         let (plugin, configuration) =
             unsafe { (&*plugin, bytes(configuration, configuration_len)) };
-        let added = plugin
-            .plugin
-            .borrow_mut()
-            .add_root(configuration, trial != 0);
-        match added {
-            Ok(id) => Box::into_raw(Box::new(rpw_root {
-                plugin: plugin.plugin.clone(),
-                id,
-            })),
-            Err(why) => {
-                error::set(why);
-                std::ptr::null_mut()
-            }
-        }
+        let (shared, configuration) = (plugin.plugin.clone(), configuration.to_vec());
+        foreign::call(&plugin.plugin, -1, move || {
+            let added = match shared.try_borrow_mut() {
+                Ok(mut plugin) => plugin.add_root(&configuration, trial != 0),
+                Err(_) => Err(Error::Busy),
+            };
+            let root = added.map(|id| rpw_root { plugin: shared, id });
+            done(root.map(|root| MADE.set(Some(root))))
+        })
     })
+}
+
+/// The root context that `rpw_root_new` has made, once. Free it with
+/// `rpw_root_free`.
+#[unsafe(no_mangle)]
+pub extern "C" fn rpw_root_made() -> *mut rpw_root {
+    wall(std::ptr::null_mut(), || {
+        let made = MADE.take().map(Box::new);
+        made.map_or(std::ptr::null_mut(), Box::into_raw)
+    })
+}
+
+/// 0, or -1 and the error.
+fn done(result: Result<(), Error>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(why) => {
+            error::set(why);
+            -1
+        }
+    }
 }
 
 /// Request bodies must come to `rpw_request_body`.
@@ -254,7 +274,9 @@ pub const RPW_WANTS_RESPONSE_BODY: i32 = 2;
 pub unsafe extern "C" fn rpw_wants(root: *const rpw_root) -> i32 {
     wall(RPW_WANTS_REQUEST_BODY | RPW_WANTS_RESPONSE_BODY, || {
         // SAFETY: alive, as promised.
-        let plugin = unsafe { &*root }.plugin.borrow();
+        let Ok(plugin) = unsafe { &*root }.plugin.try_borrow() else {
+            return RPW_WANTS_REQUEST_BODY | RPW_WANTS_RESPONSE_BODY;
+        };
         let bit = |set: bool, bit: i32| if set { bit } else { 0 };
         bit(plugin.wants().request_body, RPW_WANTS_REQUEST_BODY)
             | bit(plugin.wants().bodies, RPW_WANTS_RESPONSE_BODY)
@@ -272,13 +294,7 @@ pub unsafe extern "C" fn rpw_root_free(root: *mut rpw_root) {
     wall((), || {
         // SAFETY: ours, and used for the last time, as promised.
         let root = unsafe { Box::from_raw(root) };
-        {
-            let mut plugin = root.plugin.borrow_mut();
-            // Requests that are over do not keep it.
-            plugin.sweep();
-            plugin.close_root(root.id);
-        }
-        registry::release(root.plugin);
+        registry::close(root.plugin, root.id);
     })
 }
 
@@ -286,7 +302,9 @@ pub unsafe extern "C" fn rpw_root_free(root: *mut rpw_root) {
 /// number of http contexts that are alive in this worker.
 #[unsafe(no_mangle)]
 pub extern "C" fn rpw_sweep() -> i32 {
-    wall(0, || i32::try_from(registry::sweep()).unwrap_or(i32::MAX))
+    wall(0, || {
+        foreign::call_all(0, || i32::try_from(registry::sweep()).unwrap_or(i32::MAX))
+    })
 }
 
 /// Runs the ticks and queue callbacks that are due. Gives the milliseconds
@@ -295,8 +313,10 @@ pub extern "C" fn rpw_sweep() -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn rpw_run_timers() -> i32 {
     wall(0, || {
-        let next = registry::run_timers();
-        next.map_or(0, |ms| i32::try_from(ms).unwrap_or(i32::MAX))
+        foreign::call_all(0, || {
+            let next = registry::run_timers();
+            next.map_or(0, |ms| i32::try_from(ms).unwrap_or(i32::MAX))
+        })
     })
 }
 
@@ -310,13 +330,12 @@ pub extern "C" fn rpw_run_timers() -> i32 {
 pub unsafe extern "C" fn rpw_start(root: *const rpw_root) -> i32 {
     wall(-1, || {
         // SAFETY: alive, as promised.
-        let started = unsafe { &*root }.plugin.borrow_mut().start_now();
-        match started {
-            Ok(()) => 0,
-            Err(why) => {
-                error::set(why);
-                -1
-            }
-        }
+        let plugin = unsafe { &*root }.plugin.clone();
+        foreign::call(&plugin.clone(), -1, move || {
+            done(match plugin.try_borrow_mut() {
+                Ok(mut plugin) => plugin.start_now(),
+                Err(_) => Err(Error::Busy),
+            })
+        })
     })
 }

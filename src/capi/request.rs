@@ -4,15 +4,18 @@
 //! `rpw_request_body` if it says so, `rpw_response_headers`,
 //! `rpw_response_body` for each chunk, `rpw_log`. After any call that says
 //! `RPW_EFFECTS`, pull them with `rpw_next_effect`; while `RPW_PAUSED`, wait
-//! for a Resume effect and ask `rpw_state` again.
+//! for a Resume effect and ask `rpw_state` again. After one that gives
+//! `RPW_FOREIGN`, see `rpw_foreign_question`.
 
 use libc::{c_char, c_void};
 
 use super::error;
+use super::foreign;
 use super::handle::{bytes, request, rpw_pair, wall};
 use super::plugin::rpw_root;
 use crate::context::HeaderList;
 use crate::host::Request;
+use crate::plugin::registry::Shared;
 use crate::plugin::{Error, Outcome, Plugin};
 
 /// There is work to pull.
@@ -30,8 +33,10 @@ pub const RPW_FAILED: i32 = -1;
 pub const RPW_MISUSE: i32 = -2;
 /// The instance of this request was lost in another callback.
 pub const RPW_LOST: i32 = -3;
+/// A call of the plugin waits for a Lua function.
+pub const RPW_BUSY: i32 = -6;
 
-fn number(outcome: Outcome) -> i32 {
+pub(super) fn number(outcome: Outcome) -> i32 {
     match outcome {
         Ok(flags) => {
             let bit = |set: bool, bit: i32| if set { bit } else { 0 };
@@ -44,6 +49,7 @@ fn number(outcome: Outcome) -> i32 {
             error::set(&why);
             match why {
                 Error::Misuse(_) => RPW_MISUSE,
+                Error::Busy => RPW_BUSY,
                 Error::Lost(_) => RPW_LOST,
                 Error::Load(_) | Error::Callback { .. } => RPW_FAILED,
             }
@@ -51,7 +57,8 @@ fn number(outcome: Outcome) -> i32 {
     }
 }
 
-/// Runs `body` with the plugin of a root context and a request.
+/// Runs `body`, which calls the guest, with the plugin of a root context and a
+/// request. It may come to wait.
 ///
 /// # Safety
 ///
@@ -59,17 +66,79 @@ fn number(outcome: Outcome) -> i32 {
 unsafe fn drive(
     root: *const rpw_root,
     pointer: *mut c_void,
+    body: impl FnOnce(&mut Plugin, u32, Request) -> Outcome + 'static,
+) -> i32 {
+    wall(RPW_FAILED, || {
+        // SAFETY: alive, as promised.
+        let root = unsafe { &*root };
+        if !foreign::may_wait(&root.plugin) {
+            return enter(&root.plugin, root.id, pointer, body);
+        }
+        let (plugin, id) = (root.plugin.clone(), root.id);
+        foreign::on_stack(RPW_FAILED, move || enter(&plugin, id, pointer, body))
+    })
+}
+
+/// As [`drive`], for a `body` that does not call the guest.
+///
+/// # Safety
+///
+/// `root` must be alive.
+unsafe fn look(
+    root: *const rpw_root,
+    pointer: *mut c_void,
     body: impl FnOnce(&mut Plugin, u32, Request) -> Outcome,
 ) -> i32 {
     wall(RPW_FAILED, || {
         // SAFETY: alive, as promised.
         let root = unsafe { &*root };
-        let outcome = match (request(pointer), root.plugin.try_borrow_mut()) {
-            (Some(request), Ok(mut plugin)) => body(&mut plugin, root.id, request),
-            (None, _) => Err(Error::Misuse("no request".to_owned())),
-            (_, Err(_)) => Err(Error::Misuse("the plugin is busy".to_owned())),
-        };
-        number(outcome)
+        enter(&root.plugin, root.id, pointer, body)
+    })
+}
+
+/// Bytes for a call: of one that may come to wait they are its own.
+enum Held {
+    Lent(*const c_char, i32),
+    Own(Vec<u8>),
+}
+
+impl Held {
+    /// # Safety
+    ///
+    /// `root` must be alive, the bytes readable for as long as the call does
+    /// not wait.
+    unsafe fn new(root: *const rpw_root, data: *const c_char, len: i32) -> Self {
+        // SAFETY: alive and readable, as promised.
+        unsafe {
+            match foreign::may_wait(&(*root).plugin) {
+                true => Held::Own(bytes(data, len).to_vec()),
+                false => Held::Lent(data, len),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Held::new`].
+    unsafe fn bytes(&self) -> &[u8] {
+        match self {
+            Held::Own(bytes) => bytes,
+            // SAFETY: readable, as promised.
+            Held::Lent(data, len) => unsafe { bytes(*data, *len) },
+        }
+    }
+}
+
+fn enter(
+    plugin: &Shared,
+    root: u32,
+    pointer: *mut c_void,
+    body: impl FnOnce(&mut Plugin, u32, Request) -> Outcome,
+) -> i32 {
+    number(match (request(pointer), plugin.try_borrow_mut()) {
+        (Some(request), Ok(mut plugin)) => body(&mut plugin, root, request),
+        (None, _) => Err(Error::Misuse("no request".to_owned())),
+        (_, Err(_)) => Err(Error::Busy),
     })
 }
 
@@ -100,8 +169,11 @@ pub unsafe extern "C" fn rpw_request_body(
 ) -> i32 {
     // SAFETY: the caller's promise is ours.
     unsafe {
-        drive(root, request, |plugin, root, request| {
-            plugin.request_body(root, request, bytes(body, body_len), end_of_stream != 0)
+        drive(root, request, {
+            let held = Held::new(root, body, body_len);
+            move |plugin, root, request| {
+                plugin.request_body(root, request, held.bytes(), end_of_stream != 0)
+            }
         })
     }
 }
@@ -131,7 +203,7 @@ pub unsafe extern "C" fn rpw_hand_response_headers(
 ) -> i32 {
     // SAFETY: alive and readable, as promised; a count of 0 reads nothing.
     unsafe {
-        drive(root, request, |plugin, root, request| {
+        look(root, request, |plugin, root, request| {
             let count = usize::try_from(count).unwrap_or_default();
             let pairs = match count {
                 0 => &[],
@@ -176,7 +248,18 @@ pub unsafe extern "C" fn rpw_log(root: *const rpw_root, request: *mut c_void) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rpw_state(root: *const rpw_root, request: *mut c_void) -> i32 {
     // SAFETY: the caller's promise is ours.
-    unsafe { drive(root, request, Plugin::flags) }
+    unsafe { look(root, request, Plugin::flags) }
+}
+
+/// Refuses what still comes of a request but its end: a Lua function misbehaved.
+///
+/// # Safety
+///
+/// `root` and `request` must be alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_refuse(root: *const rpw_root, request: *mut c_void) -> i32 {
+    // SAFETY: the caller's promise is ours.
+    unsafe { look(root, request, Plugin::refuse) }
 }
 
 /// The longest wait of a paused request is over: it will be answered with 504.
@@ -187,7 +270,7 @@ pub unsafe extern "C" fn rpw_state(root: *const rpw_root, request: *mut c_void) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rpw_pause_expired(root: *const rpw_root, request: *mut c_void) -> i32 {
     // SAFETY: the caller's promise is ours.
-    unsafe { drive(root, request, Plugin::pause_expired) }
+    unsafe { look(root, request, Plugin::pause_expired) }
 }
 
 /// The longest wait of a paused request, in milliseconds.
@@ -199,7 +282,9 @@ pub unsafe extern "C" fn rpw_pause_expired(root: *const rpw_root, request: *mut 
 pub unsafe extern "C" fn rpw_pause_timeout(root: *const rpw_root) -> i32 {
     wall(0, || {
         // SAFETY: alive, as promised.
-        let plugin = unsafe { &*root }.plugin.borrow();
+        let Ok(plugin) = unsafe { &*root }.plugin.try_borrow() else {
+            return 0;
+        };
         i32::try_from(plugin.options().pause_timeout_ms).unwrap_or(i32::MAX)
     })
 }
@@ -215,9 +300,10 @@ pub unsafe extern "C" fn rpw_serial(root: *const rpw_root, pointer: *mut c_void)
     wall(0, || {
         // SAFETY: alive, as promised.
         let root = unsafe { &*root };
-        let mut plugin = root.plugin.borrow_mut();
-        request(pointer)
-            .and_then(|request| plugin.serial(root.id, request))
+        let plugin = root.plugin.try_borrow_mut().ok();
+        plugin
+            .zip(request(pointer))
+            .and_then(|(mut plugin, request)| plugin.serial(root.id, request))
             .unwrap_or(0)
     })
 }

@@ -78,6 +78,8 @@ pub struct HttpContext {
     pub answered: bool,
     /// Its instance is gone: it must not be called again.
     pub lost: bool,
+    /// Its response is refused, though its instance lives.
+    pub refused: bool,
     /// Callouts that it has in flight.
     pub callouts: u32,
     pub request_body: Option<Vec<u8>>,
@@ -111,6 +113,7 @@ impl HttpContext {
             response_ended: false,
             answered: false,
             lost: false,
+            refused: false,
             callouts: 0,
             request_body: None,
             request_body_changed: false,

@@ -4,6 +4,7 @@
 
 pub mod contexts;
 pub mod effect;
+pub mod foreign;
 pub mod hasher;
 pub mod header_list;
 pub mod http_contexts;

@@ -81,6 +81,8 @@ pub struct State {
     last_token: u32,
     /// The answer that `proxy_on_http_call_response` is about.
     pub callout_response: Option<Response>,
+    /// What `proxy_on_foreign_function` is about.
+    pub call_data: Option<Vec<u8>>,
     pub shared: Shared,
     pub stdio: Stdio,
     /// What [`crate::shared::queues::Queues::enqueued`] was at the last look.
@@ -110,6 +112,7 @@ impl State {
             callouts: FastMap::default(),
             last_token: 0,
             callout_response: None,
+            call_data: None,
             shared,
             stdio: Stdio::default(),
             seen_enqueued: 0,

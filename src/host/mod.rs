@@ -4,6 +4,7 @@
 //! effect (`src/context/effect.rs`).
 
 pub mod dict;
+pub mod hosts;
 pub mod memory;
 pub mod nginx;
 pub mod store;

@@ -57,10 +57,10 @@ fn read(state: &mut State, buffer: BufferType, visit: &mut dyn FnMut(&[u8])) -> 
             let root = state.contexts.roots.get(&state.root_id());
             visit(&root.ok_or(Status::NotFound)?.configuration);
         }
-        BufferType::DownstreamData
-        | BufferType::UpstreamData
-        | BufferType::GrpcCallMessage
-        | BufferType::CallData => return Err(Status::NotFound),
+        BufferType::CallData => visit(state.call_data.as_ref().ok_or(Status::NotFound)?),
+        BufferType::DownstreamData | BufferType::UpstreamData | BufferType::GrpcCallMessage => {
+            return Err(Status::NotFound);
+        }
     }
     Ok(())
 }

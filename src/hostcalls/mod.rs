@@ -7,6 +7,7 @@ mod callouts;
 mod clocks;
 mod contexts;
 pub mod env;
+mod foreign;
 mod headers;
 mod logging;
 mod metrics;
@@ -122,7 +123,8 @@ table! {
         "proxy_done" = { contexts::done() -> () };
     }
     "Foreign functions" {
-        "proxy_call_foreign_function" = { unimplemented };
+        "proxy_call_foreign_function"
+            = { foreign::call_foreign_function(name: bytes, argument: bytes) -> (result: bytes) };
     }
     "Drafts and other hosts" {
         "proxy_send_grpc_call_message" = { unimplemented };

@@ -86,7 +86,7 @@ impl Plugin {
     }
 
     /// Says why a callout failed; the guest only gets zeros.
-    pub fn log_failed_callout(&mut self, exchange: &Exchange, why: &str) {
+    pub fn log_failed_callout(&self, exchange: &Exchange, why: &str) {
         let line = format!("a callout to {} failed: {why}", exchange.target);
         self.log(LogLevel::Error, &line);
     }

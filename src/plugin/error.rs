@@ -15,6 +15,8 @@ pub enum Error {
     Lost(String),
     /// The API was used where it cannot work.
     Misuse(String),
+    /// A call of the plugin waits for a foreign function: there is no other.
+    Busy,
 }
 
 impl fmt::Display for Error {
@@ -23,6 +25,7 @@ impl fmt::Display for Error {
             Error::Load(why) => write!(f, "failed to load: {why}"),
             Error::Callback { callback, cause } => write!(f, "failed to run {callback}: {cause}"),
             Error::Lost(why) | Error::Misuse(why) => f.write_str(why),
+            Error::Busy => f.write_str("the plugin is busy: it waits for a foreign function"),
         }
     }
 }

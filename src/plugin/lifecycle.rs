@@ -12,7 +12,7 @@ use crate::abi::version;
 use crate::callbacks::Callbacks;
 use crate::context::state::log_line;
 use crate::context::{Current, Ids, PluginInfo, State};
-use crate::host::Host;
+use crate::host::{Host, hosts};
 use crate::hostcalls::wasi;
 use crate::shared::Shared;
 use crate::vm::instance::Prepared;
@@ -111,6 +111,9 @@ impl Plugin {
         let Link { prepared, stubs } = link(module.clone()).map_err(Error::Load)?;
         check_memory(&module).map_err(Error::Load)?;
         let wants = Wants::of(&module, bytes, &options);
+        if wants.foreign {
+            hosts::read();
+        }
         if !stubs.is_empty() {
             let line = format!("imports that a stub answers: {}", stubs.join(", "));
             log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());
@@ -220,6 +223,7 @@ impl Plugin {
                 state.restricted = false;
                 state.current = Current::default();
                 state.callout_response = None;
+                state.call_data = None;
                 had_timers = state.lose_contexts();
                 Life::Resting(Box::new(state))
             }

@@ -5,6 +5,7 @@
 pub mod callout;
 pub mod clock;
 pub mod error;
+pub mod foreign;
 pub mod lifecycle;
 pub mod link;
 pub mod registry;

@@ -13,6 +13,8 @@ thread_local! {
     static PLUGINS: RefCell<Vec<Weak<RefCell<Plugin>>>> = RefCell::default();
     /// Plugins that may have no owner left, but something to end.
     static KEPT: RefCell<Vec<Shared>> = RefCell::default();
+    /// Root contexts that lost their owner while a call of their plugin waited.
+    static CLOSING: RefCell<Vec<(Shared, u32)>> = RefCell::default();
 }
 
 /// Makes a plugin known; it is forgotten when its last owner drops it.
@@ -25,10 +27,31 @@ pub fn register(plugin: Plugin) -> Shared {
     plugin
 }
 
+/// Ends a root context that lost its owner; while a call of its plugin waits,
+/// only remembers to.
+pub fn close(plugin: Shared, root: u32) {
+    let closed = plugin.try_borrow_mut().map(|mut plugin| {
+        // Requests that are over do not keep it.
+        plugin.sweep();
+        plugin.close_root(root);
+    });
+    match closed {
+        Ok(()) => release(plugin),
+        Err(_) => CLOSING.with_borrow_mut(|closing| closing.push((plugin, root))),
+    }
+}
+
+/// Ends what could not be ended while calls waited.
+pub fn close_late() {
+    for (plugin, root) in CLOSING.take() {
+        close(plugin, root);
+    }
+}
+
 /// Takes a plugin from an owner: it lives on until its last request is over
 /// and its last root context is done, so that no context ends without its last
 /// callbacks.
-pub fn release(plugin: Shared) {
+fn release(plugin: Shared) {
     if plugin.borrow_mut().is_needed() {
         KEPT.with_borrow_mut(|kept| {
             if !kept.iter().any(|other| Rc::ptr_eq(other, &plugin)) {
@@ -42,13 +65,16 @@ pub fn release(plugin: Shared) {
 fn let_go() {
     // Taken out first: the last owner of a plugin ends it here.
     let over = KEPT.with_borrow_mut(|kept| {
-        kept.extract_if(.., |plugin| !plugin.borrow_mut().is_needed())
-            .collect::<Vec<_>>()
+        kept.extract_if(.., |plugin| {
+            let plugin = plugin.try_borrow_mut();
+            plugin.is_ok_and(|mut plugin| !plugin.is_needed())
+        })
+        .collect::<Vec<_>>()
     });
     drop(over);
 }
 
-fn all() -> Vec<Shared> {
+pub fn all() -> Vec<Shared> {
     PLUGINS.with_borrow(|plugins| plugins.iter().filter_map(Weak::upgrade).collect())
 }
 

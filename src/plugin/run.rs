@@ -323,6 +323,9 @@ impl Plugin {
             let why = "the instance of this request was lost".to_owned();
             return Err(Error::Lost(why));
         }
+        if http.refused {
+            return Err(Error::Lost("this request is refused".to_owned()));
+        }
         let unfinished = stage == Stage::RequestBody && !http.body_due && http.stage == stage;
         if !http.stage.may_reach(stage) || unfinished {
             return Ok(None);
@@ -421,6 +424,14 @@ impl Plugin {
         self.state().effects.push_back(Effect::Resume { serial });
         let line = format!("[proxy-wasm] {name}: http context {id}: {why}");
         self.host.log(request, LogLevel::Error, line.as_bytes());
+    }
+
+    /// Nothing but its end comes to the plugin of this request any more.
+    pub fn refuse(&mut self, root: u32, request: Request) -> Outcome {
+        if let Some(http) = self.state().contexts.find(request, root) {
+            http.refused = true;
+        }
+        Ok(Flags::default())
     }
 
     /// The longest wait is over: 504.

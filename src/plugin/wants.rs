@@ -27,6 +27,8 @@ pub struct Wants {
     pub bodies: bool,
     /// It can change response bodies.
     pub edits_response_body: bool,
+    /// It can call foreign functions.
+    pub foreign: bool,
 }
 
 impl Wants {
@@ -56,6 +58,7 @@ impl Wants {
                 || imports(&["proxy_send_local_response", "proxy_send_http_response"]),
             edits_response_body: response_body
                 && imports(&["proxy_set_buffer_bytes", "proxy_set_buffer"]),
+            foreign: imports(&["proxy_call_foreign_function"]),
         }
     }
 }

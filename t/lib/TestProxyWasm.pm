@@ -22,6 +22,7 @@
 #                  same for a second one, "q"
 #   plugin_guest   another guest's name; plugin2_guest
 #   plugin_options fields of a Lua table, as new_chain takes them; plugin2_options
+#   prepare        Lua that runs before the chain is made
 #   location       what the location does, hello by default
 #   backend        what a server behind it does; the location then passes
 #                  requests on. `--- backend: echo` answers with the request.
@@ -108,8 +109,10 @@ my $expand_plugins = sub {
         . $chain_entry->($block, 'plugin2', 'q');
     return if $entries eq '';
 
+    my $prepare = defined $block->prepare ? $block->prepare : '';
     my $http_config = <<"_END_";
     init_by_lua_block {
+$prepare
         chain = assert(require("resty.proxy_wasm").new_chain {
 $entries
         })

@@ -40,6 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const LUA: &[&str] = &[
     "resty.proxy_wasm.cdef",
     "resty.proxy_wasm.lib",
+    "resty.proxy_wasm.foreign",
     "resty.proxy_wasm.plugin",
     "resty.proxy_wasm.callout",
     "resty.proxy_wasm.clock",

@@ -5,11 +5,13 @@
 local ffi = require "ffi"
 local semaphore = require "ngx.semaphore"
 local library = require "resty.proxy_wasm.lib"
+local foreign = require "resty.proxy_wasm.foreign"
 
 
 local error           = error
 local pcall           = pcall
 local tostring        = tostring
+local co_running      = coroutine.running
 local str_find        = string.find
 local ffi_gc          = ffi.gc
 local ngx             = ngx
@@ -26,6 +28,7 @@ local ERR             = ngx.ERR
 local lib        = library.lib
 local to_string  = library.to_string
 local last_error = library.last_error
+local MISBEHAVED = lib.RPW_MISBEHAVED
 
 
 -- Bytes asked for in one read.
@@ -75,7 +78,7 @@ end
 
 
 local function fail(callout, why)
-    lib.rpw_callout_fail(callout, why, #why)
+    return lib.rpw_callout_fail(callout, why, #why)
 end
 
 
@@ -224,15 +227,19 @@ local function exchange(callout)
 end
 
 
+-- True when a foreign function misbehaved.
 local function run(callout)
     local ok, done, err = pcall(exchange, callout)
+    local rc
     if ok and done then
-        lib.rpw_callout_deliver(callout)
+        rc = lib.rpw_callout_deliver(callout)
     else
-        fail(callout, tostring(ok and err or done))
+        rc = fail(callout, tostring(ok and err or done))
     end
+    rc = foreign.run(rc)
     lib.rpw_callout_free(ffi_gc(callout, nil))
     drain()
+    return rc == MISBEHAVED
 end
 
 
@@ -247,11 +254,38 @@ local function take()
 end
 
 
+-- Ends the light thread in which a foreign function yielded. nginx forgets what
+-- that waits for only when the thread is killed, which only `serve` can do.
+local function be_killed(timer)
+    if timer.over then
+        timers = timers - 1
+        foreign.end_request()
+    end
+    timer.stuck[#timer.stuck + 1] = co_running()
+    timer.wake:post(1)
+    while true do
+        foreign.yield()
+    end
+end
+
+
+local function kill_stuck(timer)
+    local stuck = timer.stuck
+    for i = #stuck, 1, -1 do
+        timer.running = timer.running - 1
+        ngx_kill(stuck[i])
+        stuck[i] = nil
+    end
+end
+
+
 -- One light thread, for one callout.
 local function thread(timer, callout)
-    local ok, err = pcall(run, callout)
+    local ok, result = pcall(run, callout)
     if not ok then
-        ngx_log(ERR, "[proxy-wasm] callout: ", err)
+        ngx_log(ERR, "[proxy-wasm] callout: ", result)
+    elseif result then
+        be_killed(timer)
     end
     timer.running = timer.running - 1
     if timer.running == 0 then
@@ -282,6 +316,7 @@ local function serve(timer)
         if not ok and err ~= "timeout" then
             error(err)
         end
+        kill_stuck(timer)
     end
 end
 
@@ -322,6 +357,7 @@ function _M.go_on()
         over = false,
         taken = 0,
         running = 0,
+        stuck = {},
     }
     local ok, err = ngx_timer_at(0, dispatch, current)
     if not ok then

@@ -16,6 +16,12 @@ static const int32_t RPW_EFFECT_HTTP_CALL = 6;
 static const int32_t RPW_EFFECT_CLOSE_STREAM = 7;
 static const int32_t RPW_EFFECT_TIMER = 8;
 static const int32_t RPW_ABI = 1;
+static const int32_t RPW_FOREIGN = -4;
+static const int32_t RPW_MISBEHAVED = -5;
+static const int32_t RPW_ANSWER_OK = 0;
+static const int32_t RPW_ANSWER_UNKNOWN = 1;
+static const int32_t RPW_ANSWER_FAILED = 2;
+static const int32_t RPW_ANSWER_MISBEHAVED = 3;
 static const int32_t RPW_TEXT_PROPERTIES = 1;
 static const int32_t RPW_REUSE_IDS = 2;
 static const int32_t RPW_RESUME_AFTER_CALLOUTS = 4;
@@ -31,6 +37,7 @@ static const int32_t RPW_RESPONSE_HEADERS = 8;
 static const int32_t RPW_FAILED = -1;
 static const int32_t RPW_MISUSE = -2;
 static const int32_t RPW_LOST = -3;
+static const int32_t RPW_BUSY = -6;
 typedef struct rpw_callout rpw_callout;
 
 typedef struct rpw_plugin rpw_plugin;
@@ -71,6 +78,13 @@ typedef struct rpw_effect {
     struct rpw_callout *callout;
 } rpw_effect;
 
+typedef struct rpw_question {
+
+    uint32_t number;
+    struct rpw_str name;
+    struct rpw_str argument;
+} rpw_question;
+
 typedef struct rpw_options {
 
     int32_t flags;
@@ -105,6 +119,17 @@ int32_t rpw_abi(void);
 
 void rpw_error(struct rpw_str *text);
 
+void rpw_foreign_register(const char *name, int32_t name_len, int32_t there);
+
+int32_t rpw_foreign_question(struct rpw_question *filled);
+
+int32_t rpw_foreign_answer(uint32_t number, int32_t status, const char *result, int32_t result_len);
+
+int32_t rpw_on_foreign_function(const struct rpw_root *root,
+                                uint32_t function,
+                                const char *data,
+                                int32_t data_len);
+
 int32_t rpw_use_dict(void *userdata);
 
 struct rpw_plugin *rpw_plugin_load(const char *name,
@@ -115,10 +140,12 @@ struct rpw_plugin *rpw_plugin_load(const char *name,
 
 void rpw_plugin_free(struct rpw_plugin *plugin);
 
-struct rpw_root *rpw_root_new(const struct rpw_plugin *plugin,
-                              const char *configuration,
-                              int32_t configuration_len,
-                              int32_t trial);
+int32_t rpw_root_new(const struct rpw_plugin *plugin,
+                     const char *configuration,
+                     int32_t configuration_len,
+                     int32_t trial);
+
+struct rpw_root *rpw_root_made(void);
 
 int32_t rpw_wants(const struct rpw_root *root);
 
@@ -150,6 +177,8 @@ int32_t rpw_response_body(const struct rpw_root *root, void *request);
 int32_t rpw_log(const struct rpw_root *root, void *request);
 
 int32_t rpw_state(const struct rpw_root *root, void *request);
+
+int32_t rpw_refuse(const struct rpw_root *root, void *request);
 
 int32_t rpw_pause_expired(const struct rpw_root *root, void *request);
 

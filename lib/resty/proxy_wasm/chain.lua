@@ -23,6 +23,8 @@ local last_error = library.last_error
 local lib = library.lib
 local WANTS_BODY = lib.RPW_BODY
 local MISUSE = lib.RPW_MISUSE
+local MISBEHAVED = lib.RPW_MISBEHAVED
+local BUSY = lib.RPW_BUSY
 local WANTS_REQUEST_BODIES = lib.RPW_WANTS_REQUEST_BODY
 local WANTS_RESPONSE_BODIES = lib.RPW_WANTS_RESPONSE_BODY
 
@@ -185,10 +187,11 @@ _M.access = request
 
 function _M.header_filter(self)
     for i = 1, self.size do
-        if check(phases.response_headers(self[i])) < 0 then
+        local rc = check(phases.response_headers(self[i]))
+        if rc < 0 then
             ngx_log(ERR, "[proxy-wasm] the response is refused: ", last_error())
             self.bodies = true
-            ngx.status = 503
+            ngx.status = (rc == MISBEHAVED or rc == BUSY) and 500 or 503
             ngx.header.content_length = nil
             return
         end

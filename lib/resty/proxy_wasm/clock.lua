@@ -2,6 +2,7 @@
 -- worker, as early as the first of them is due.
 
 local library = require "resty.proxy_wasm.lib"
+local foreign = require "resty.proxy_wasm.foreign"
 
 
 local ngx          = ngx
@@ -12,6 +13,9 @@ local ngx_exiting  = ngx.worker.exiting
 local ERR          = ngx.ERR
 
 local lib = library.lib
+local run = foreign.run
+
+local MISBEHAVED = lib.RPW_MISBEHAVED
 
 
 local _M = {}
@@ -33,9 +37,12 @@ local function fire(premature, mine)
         return
     end
     due = nil
-    local ms = lib.rpw_run_timers()
+    local ms = run(lib.rpw_run_timers())
     drain()
-    if ms > 0 then
+    if ms == MISBEHAVED then
+        _M.arm(1)
+        foreign.end_request()
+    elseif ms > 0 then
         _M.arm(ms)
     end
 end

@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 local semaphore = require "ngx.semaphore"
 local library = require "resty.proxy_wasm.lib"
+local foreign = require "resty.proxy_wasm.foreign"
 local callout = require "resty.proxy_wasm.callout"
 local clock = require "resty.proxy_wasm.clock"
 
@@ -25,6 +26,7 @@ local band         = require("bit").band
 
 local lib       = library.lib
 local to_string = library.to_string
+local run       = foreign.run
 
 
 local _M = {}
@@ -33,6 +35,7 @@ local effect = ffi.new("rpw_effect[1]")
 
 local EFFECTS = lib.RPW_EFFECTS
 local PAUSED  = lib.RPW_PAUSED
+local MISBEHAVED = lib.RPW_MISBEHAVED
 
 -- Seconds until a paused request asks again for a timer for callouts.
 local RETRY = 0.5
@@ -211,6 +214,7 @@ end
 -- `RPW_EFFECTS` nor `RPW_PAUSED`.
 function _M.settle(root, r, rc)
     local deadline
+    rc = run(rc)
     while rc > 0 do
         if band(rc, EFFECTS) ~= 0 then
             pull(root, r)
@@ -225,6 +229,10 @@ function _M.settle(root, r, rc)
     if rc < 0 then
         -- The instance may be lost, and others wait for it.
         _M.drain()
+    end
+    if rc == MISBEHAVED then
+        foreign.end_request()
+        lib.rpw_refuse(root, r)
     end
     return rc
 end

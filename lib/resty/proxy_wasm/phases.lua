@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 local base = require "resty.core.base"
 local library = require "resty.proxy_wasm.lib"
+local foreign = require "resty.proxy_wasm.foreign"
 local plugins = require "resty.proxy_wasm.plugin"
 local effects = require "resty.proxy_wasm.effects"
 local timer = require "resty.proxy_wasm.timer"
@@ -19,8 +20,10 @@ local get_request = base.get_request
 
 local lib    = library.lib
 local settle = effects.settle
+local run    = foreign.run
 
 local WANTS_RESPONSE_HEADERS = lib.RPW_RESPONSE_HEADERS
+local MISBEHAVED = lib.RPW_MISBEHAVED
 
 
 local _M = {}
@@ -28,18 +31,24 @@ local _M = {}
 
 -- Makes a root context, and does what its callbacks left to do.
 function _M.configure(plugin, conf)
-    local root, err = plugins.configure(plugin, conf)
+    local root, err, rc = plugins.configure(plugin, conf)
     effects.drain()
+    if rc == MISBEHAVED then
+        foreign.end_request()
+    end
     return root, err
 end
 
 
 -- Makes the instance of a root context's plugin in this worker.
 function _M.start(root)
-    local rc = lib.rpw_start(root)
+    local rc = run(lib.rpw_start(root))
     local err = rc < 0 and library.last_error()
     effects.drain()
     if err then
+        if rc == MISBEHAVED then
+            foreign.end_request()
+        end
         return nil, err
     end
     return true
@@ -109,7 +118,7 @@ end
 
 function _M.response_headers(root)
     local r = request()
-    local rc = lib.rpw_response_headers(root, r)
+    local rc = run(lib.rpw_response_headers(root, r))
     if rc > 0 and band(rc, WANTS_RESPONSE_HEADERS) ~= 0 then
         hand_response_headers(root, r)
         rc = lib.rpw_response_headers(root, r)
@@ -137,7 +146,21 @@ end
 function _M.log(root)
     local rc = lib.rpw_log(root, request())
     if rc ~= 0 then
+        rc = run(rc)
         effects.drain()
+    end
+    return rc < 0 and rc or 0
+end
+
+
+-- Tells a root context something: a number and data.
+function _M.foreign_function(root, id, data)
+    local rc = run(lib.rpw_on_foreign_function(root, id, data, #data))
+    if rc ~= 0 then
+        effects.drain()
+        if rc == MISBEHAVED then
+            foreign.end_request()
+        end
     end
     return rc < 0 and rc or 0
 end

@@ -2,6 +2,7 @@
 
 local ffi = require "ffi"
 local library = require "resty.proxy_wasm.lib"
+local foreign = require "resty.proxy_wasm.foreign"
 
 
 local type       = type
@@ -22,6 +23,7 @@ local ffi_istype = ffi.istype
 
 local lib        = library.lib
 local last_error = library.last_error
+local run        = foreign.run
 
 local ngx_get_phase = ngx and ngx.get_phase
 
@@ -240,11 +242,11 @@ end
 -- In the master a configuration is only tried.
 function _M.configure(plugin, conf)
     local trial = ngx_get_phase and ngx_get_phase() == "init"
-    local root = lib.rpw_root_new(plugin, conf, #conf, trial and 1 or 0)
-    if root == nil then
-        return nil, last_error()
+    local rc = run(lib.rpw_root_new(plugin, conf, #conf, trial and 1 or 0))
+    if rc ~= 0 then
+        return nil, last_error(), rc
     end
-    return ffi_gc(root, free_root)
+    return ffi_gc(lib.rpw_root_made(), free_root)
 end
 
 

@@ -2,6 +2,7 @@
 -- exists only while there are http contexts.
 
 local library = require "resty.proxy_wasm.lib"
+local foreign = require "resty.proxy_wasm.foreign"
 local effects = require "resty.proxy_wasm.effects"
 
 
@@ -14,6 +15,9 @@ local ERR          = ngx.ERR
 
 local lib   = library.lib
 local drain = effects.drain
+local run   = foreign.run
+
+local MISBEHAVED = lib.RPW_MISBEHAVED
 
 -- Seconds.
 local PERIOD = 1
@@ -26,17 +30,20 @@ local _M = {
 
 
 local function sweep()
-    local alive = lib.rpw_sweep()
+    local alive = run(lib.rpw_sweep())
     drain()
     -- An exiting worker starts no timers; its last requests keep it anyway.
     while alive > 0 and ngx_exiting() do
         ngx_sleep(PERIOD_EXITING)
-        alive = lib.rpw_sweep()
+        alive = run(lib.rpw_sweep())
         drain()
     end
     _M.running = false
-    if alive > 0 then
+    if alive ~= 0 then
         _M.start()
+    end
+    if alive == MISBEHAVED then
+        foreign.end_request()
     end
 end
 
