@@ -273,6 +273,7 @@ logged
 --- no_error_log
 [alert]
 never
+lua sleep timer expired
 
 
 
@@ -386,50 +387,69 @@ hello
 
 === TEST 15: a yield in a tick: the timer goes on
 --- prepare
-require("resty.proxy_wasm").register_foreign_function("sleepy", function() ngx.sleep(0.03) end)
+local wasm = require "resty.proxy_wasm"
+wasm.register_foreign_function("sleeps", function() ngx.sleep(0.03) end)
+wasm.register_foreign_function("resumes", function() return coroutine.wrap(function() return "x" end)() end)
+wasm.register_foreign_function("yields", function() coroutine.yield() end)
 --- plugin
 configure tick 10
-tick nth 2 foreign sleepy
-tick nth 6 log info "sixth tick"
+tick nth 2 foreign sleeps
+tick nth 4 foreign resumes
+tick nth 6 foreign yields
+tick nth 9 log info "ninth tick"
 --- http_config
 init_worker_by_lua_block { chain:init_worker() }
---- wait: 0.3
+--- wait: 0.4
 --- response_body
 hello
 --- error_log
-the foreign function "sleepy" yielded
-sixth tick
+the foreign function "sleeps" yielded
+the foreign function "resumes" yielded
+the foreign function "yields" yielded
+ninth tick
 --- no_error_log
 [alert]
 dead coroutine
+attempt to call
+lua sleep timer expired
 
 
 
 === TEST 16: a yield in the answer of a callout: other callouts of the timer go on
 --- prepare
-require("resty.proxy_wasm").register_foreign_function("sleepy", function() ngx.sleep(0.03) end)
+local wasm = require "resty.proxy_wasm"
+wasm.register_foreign_function("sleeps", function() ngx.sleep(0.03) end)
+wasm.register_foreign_function("resumes", function() return coroutine.wrap(function() return "x" end)() end)
+wasm.register_foreign_function("yields", function() coroutine.yield() end)
 --- plugin
 request_headers http_call callout 1000 :path=/one
 request_headers http_call callout 2000 :path=/slow
 request_headers http_call callout 1000 :path=/two
+request_headers http_call callout 1000 :path=/three
 request_headers pause
 http_call_response get_body call_body
-http_call_response nth 1 foreign sleepy
-http_call_response nth 2 foreign sleepy
-http_call_response nth 3 continue request
+http_call_response nth 1 foreign sleeps
+http_call_response nth 2 foreign resumes
+http_call_response nth 3 foreign yields
+http_call_response nth 4 continue request
 --- callout
-content_by_lua_block { if ngx.var.uri == "/slow" then ngx.sleep(0.2) end ngx.print(ngx.var.uri) }
+content_by_lua_block { if ngx.var.uri == "/slow" then require("ngx.semaphore").new():wait(0.2) end ngx.print(ngx.var.uri) }
 --- wait: 0.2
 --- response_body
 hello
 --- error_log
 get_body(call_body) = OK "/one"
 get_body(call_body) = OK "/two"
+get_body(call_body) = OK "/three"
 get_body(call_body) = OK "/slow"
-the foreign function "sleepy" yielded
+the foreign function "sleeps" yielded
+the foreign function "resumes" yielded
+the foreign function "yields" yielded
 --- no_error_log
 [alert]
 dead coroutine
+attempt to call
+lua sleep timer expired
 
 
 

@@ -11,7 +11,6 @@ local foreign = require "resty.proxy_wasm.foreign"
 local error           = error
 local pcall           = pcall
 local tostring        = tostring
-local co_running      = coroutine.running
 local str_find        = string.find
 local ffi_gc          = ffi.gc
 local ngx             = ngx
@@ -254,38 +253,11 @@ local function take()
 end
 
 
--- Ends the light thread in which a foreign function yielded. nginx forgets what
--- that waits for only when the thread is killed, which only `serve` can do.
-local function be_killed(timer)
-    if timer.over then
-        timers = timers - 1
-        foreign.end_request()
-    end
-    timer.stuck[#timer.stuck + 1] = co_running()
-    timer.wake:post(1)
-    while true do
-        foreign.yield()
-    end
-end
-
-
-local function kill_stuck(timer)
-    local stuck = timer.stuck
-    for i = #stuck, 1, -1 do
-        timer.running = timer.running - 1
-        ngx_kill(stuck[i])
-        stuck[i] = nil
-    end
-end
-
-
 -- One light thread, for one callout.
 local function thread(timer, callout)
     local ok, result = pcall(run, callout)
     if not ok then
         ngx_log(ERR, "[proxy-wasm] callout: ", result)
-    elseif result then
-        be_killed(timer)
     end
     timer.running = timer.running - 1
     if timer.running == 0 then
@@ -294,6 +266,10 @@ local function thread(timer, callout)
         else
             timer.wake:post(1)
         end
+    end
+    if ok and result then
+        -- Whatever nginx has begun for it ends with a thread that fails.
+        error("a foreign function misbehaved", 0)
     end
 end
 
@@ -316,7 +292,6 @@ local function serve(timer)
         if not ok and err ~= "timeout" then
             error(err)
         end
-        kill_stuck(timer)
     end
 end
 
@@ -357,7 +332,6 @@ function _M.go_on()
         over = false,
         taken = 0,
         running = 0,
-        stuck = {},
     }
     local ok, err = ngx_timer_at(0, dispatch, current)
     if not ok then

@@ -42,9 +42,7 @@ local CAN_END = {
 }
 
 
-local _M = {
-    yield = own("yield"),
-}
+local _M = {}
 
 local functions = {}
 
