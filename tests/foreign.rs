@@ -26,7 +26,8 @@ const GUEST: &str = r#"(module
         (if (i32.eq (local.get 1) (i32.const 5)) (then (unreachable)))
         ;; Refuses what is not answered "yes".
         (i32.eq (i32.load (i32.const 1024)) (i32.const 0x00736579)))
-    (func (export "proxy_on_foreign_function") (param i32 i32 i32)))"#;
+    (func (export "proxy_on_foreign_function") (param i32 i32 i32)
+        (if (i32.eq (local.get 1) (i32.const 2)) (then (drop (call $ask))))))"#;
 
 const NO_STR: rpw_str = rpw_str {
     data: null(),
@@ -34,7 +35,11 @@ const NO_STR: rpw_str = rpw_str {
 };
 
 fn load() -> *mut rpw_plugin {
-    let code = wat::parse_str(GUEST).unwrap();
+    load_guest(GUEST)
+}
+
+fn load_guest(text: &str) -> *mut rpw_plugin {
+    let code = wat::parse_str(text).unwrap();
     let options = rpw_options {
         flags: 0,
         pause_timeout: 0,
@@ -268,27 +273,49 @@ fn every_stack_is_used_again() {
 #[test]
 #[ignore = "a measurement"]
 fn what_a_stack_costs() {
-    let plugin = load();
+    const WITHOUT: &str = r#"(module
+        (func (export "proxy_abi_version_0_2_1"))
+        (memory (export "memory") 2)
+        (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+        (func (export "proxy_on_foreign_function") (param i32 i32 i32)))"#;
     register(true);
-    assert_eq!(configure(plugin, ""), RPW_FOREIGN);
-    let (number, ..) = question().unwrap();
-    assert_eq!(answer(number, RPW_ANSWER_OK, "yes\0"), 0);
-    let root = rpw_root_made();
-    let measure = || {
-        let mut best = f64::MAX;
-        for _ in 0..20 {
+    let with = load();
+    assert_eq!(configure(with, ""), RPW_FOREIGN);
+    assert_eq!(answer(question().unwrap().0, RPW_ANSWER_OK, "yes\0"), 0);
+    let with = rpw_root_made();
+    assert_eq!(configure(load_guest(WITHOUT), ""), 0);
+    let without = rpw_root_made();
+    let time = |call: &dyn Fn()| {
+        let rounds = (0..20).map(|_| {
             let start = std::time::Instant::now();
-            for _ in 0..100_000 {
-                // SAFETY: alive.
-                let result = unsafe { rpw_on_foreign_function(root, 1, null(), 0) };
-                assert_eq!(result, 0);
-            }
-            best = best.min(start.elapsed().as_nanos() as f64 / 100_000.0);
-        }
-        best
+            (0..100_000).for_each(|_| call());
+            start.elapsed().as_nanos() as f64 / 100_000.0
+        });
+        rounds.fold(f64::MAX, f64::min)
     };
-    let stacked = measure();
+    // SAFETY: alive.
+    let call =
+        |root| time(&|| assert_eq!(unsafe { rpw_on_foreign_function(root, 1, null(), 0) }, 0));
+    println!(
+        "with a function: importing {:.0} ns, not importing {:.0} ns",
+        call(with),
+        call(without)
+    );
     register(false);
-    let plain = measure();
-    println!("plain {plain:.0} ns, on a stack of its own {stacked:.0} ns");
+    println!(
+        "without a function: importing {:.0} ns, not importing {:.0} ns",
+        call(with),
+        call(without)
+    );
+    // SAFETY: alive.
+    let ask = || unsafe { rpw_on_foreign_function(with, 2, null(), 0) };
+    let unknown = time(&|| assert_eq!(ask(), 0));
+    register(true);
+    let waits = time(&|| {
+        assert_eq!(ask(), RPW_FOREIGN);
+        let (number, ..) = question().unwrap();
+        assert_eq!(answer(number, RPW_ANSWER_OK, "yes\0"), 0);
+    });
+    println!("a function that is not there {unknown:.0} ns, one that is {waits:.0} ns");
+    register(false);
 }
