@@ -518,10 +518,7 @@ fn outside_a_request_there_is_nothing_to_read_and_nothing_to_write() {
             (r#"proxy_get_property "plugin_name" **"#, "OK p"),
             (r#"proxy_get_property "request\00path" **"#, "NOT_FOUND"),
             (r#"proxy_set_property "mine" "x""#, "NOT_FOUND"),
-            (
-                r#"proxy_send_local_response 200 "" "" "" -1"#,
-                "BAD_ARGUMENT",
-            ),
+            (r#"proxy_send_local_response 200 "" "" "" -1"#, "OK"),
             ("proxy_continue_stream 0", "OK"),
             (
                 r#"proxy_http_call "h" "MAP" "" "" 100 *"#,
@@ -665,14 +662,19 @@ fn properties() {
             (r#"proxy_get_property "ngx\00var" **"#, "OK value"),
             (r#"proxy_set_property "ngx\00var" "new""#, "OK"),
             (r#"proxy_get_property "var" **"#, "OK new"),
-            (r#"proxy_set_property "ngx\00none" "new""#, "NOT_FOUND"),
-            (r#"proxy_set_property "scheme" "https""#, "BAD_ARGUMENT"),
+            (r#"proxy_set_property "ngx\00none" "new""#, "OK"),
+            (r#"proxy_set_property "scheme" "https""#, "OK"),
             (r#"proxy_get_property "scheme" **"#, "OK http"),
             (r#"proxy_set_property "a\00b" "c""#, "OK"),
             (r#"proxy_get_property "a\00b" **"#, "OK c"),
             (r#"proxy_get_property "a\00b\00" **"#, "OK c"),
             (r#"proxy_get_property "a" **"#, "NOT_FOUND"),
-            (r#"proxy_set_property "request\00path" "/""#, "BAD_ARGUMENT"),
+            (r#"proxy_set_property "request\00path" "/""#, "OK"),
+            (
+                r#"proxy_get_property "request\00path" **"#,
+                "OK /path?query",
+            ),
+            (r#"proxy_get_property "ngx\00none" **"#, "NOT_FOUND"),
         ],
     );
 }

@@ -139,6 +139,7 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
     let plugin = PluginInfo {
         name: b"p".into(),
         root_id: Vec::new(),
+        vm_id: Vec::new(),
         abi: AbiVersion::V0_2_1,
         vm_configuration: Vec::new(),
         encoding: Encoding::default(),

@@ -24,6 +24,8 @@ pub struct PluginInfo {
     pub name: Vec<u8>,
     /// `plugin_root_id`: which of a module's plugins it is.
     pub root_id: Vec<u8>,
+    /// `plugin_vm_id`: what the operator says, or nothing.
+    pub vm_id: Vec<u8>,
     pub abi: AbiVersion,
     pub vm_configuration: Vec<u8>,
     pub encoding: Encoding,

@@ -109,7 +109,10 @@ pub fn get_property(call: &mut Call, path: &[u8]) -> Result<(), Status> {
             out.extend_from_slice(&state.plugin.root_id);
             return Ok(());
         }
-        [b"plugin_vm_id"] => return Ok(()),
+        [b"plugin_vm_id"] => {
+            out.extend_from_slice(&state.plugin.vm_id);
+            return Ok(());
+        }
         _ => {}
     }
 
@@ -251,8 +254,11 @@ fn nanoseconds(text: &[u8]) -> Result<i64, Status> {
 /// Sets an nginx variable (`ngx.*`, or a bare name that is one), or a value
 /// that this and later plugins of the same request can read.
 ///
+/// What stays as it is, an attribute or a variable that nginx does not let be
+/// set, is logged and answered with OK: SDKs panic on anything else.
+///
 /// Errors: [`Status::NotFound`] outside a request, as Envoy answers in a root
-/// context; [`Status::BadArgument`] for an attribute, which is read-only.
+/// context.
 pub fn set_property(call: &mut Call, path: &[u8], value: &[u8]) -> Result<(), Status> {
     let request = call.request().map_err(|_| Status::NotFound)?;
     let path: Vec<&[u8]> = segments(path).collect();
@@ -273,17 +279,18 @@ pub fn set_property(call: &mut Call, path: &[u8], value: &[u8]) -> Result<(), St
         Ok(()) => return Ok(()),
         Err(Status::NotFound) if !only => {}
         Err(Status::NotFound) => {
-            let why = "nginx has no such variable";
-            return refuse(call, &variable, Status::NotFound, why);
+            refuse(call, &variable, "nginx has no such variable");
+            return Ok(());
         }
-        Err(status) => {
+        Err(_) => {
             let why = "the nginx variable cannot be set, or not to this";
-            return refuse(call, &variable, status, why);
+            refuse(call, &variable, why);
+            return Ok(());
         }
     }
     if is_read_only(&path) {
-        let why = "it is read-only";
-        return refuse(call, &path.join(&b'.'), Status::BadArgument, why);
+        refuse(call, &path.join(&b'.'), "it is read-only");
+        return Ok(());
     }
     let mut properties = request.properties.borrow_mut();
     properties.insert(join(&path), value.to_vec());
@@ -299,11 +306,10 @@ fn is_read_only(path: &[&[u8]]) -> bool {
     ) || ATTRIBUTES.iter().any(|(known, _)| *known == path)
 }
 
-/// Says why a property stays as it is: most SDKs do no more than panic.
-fn refuse(call: &mut Call, name: &[u8], status: Status, why: &str) -> Result<(), Status> {
+/// Says why a property stays as it is.
+fn refuse(call: &mut Call, name: &[u8], why: &str) {
     let line = format!("cannot set the property {}: {why}", name.escape_ascii());
     call.state.log(LogLevel::Warn, line.as_bytes());
-    Err(status)
 }
 
 #[cfg(test)]

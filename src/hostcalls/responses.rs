@@ -25,7 +25,13 @@ pub fn send_local_response(
     if !(200..=999).contains(&status) {
         return Err(Status::BadArgument);
     }
-    let request = call.request()?;
+    let Ok(request) = call.request() else {
+        call.state.log(
+            LogLevel::Warn,
+            b"a local response is ignored: there is no request here",
+        );
+        return Ok(());
+    };
     let http = call.http().ok_or(Status::BadArgument)?;
     if http.answered {
         return Ok(());

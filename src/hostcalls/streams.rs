@@ -12,8 +12,9 @@ pub fn continue_stream(call: &mut Call, stream: StreamType) -> Result<(), Status
             call.state.resume(id);
             Ok(())
         }
-        // There are no network filters here.
-        StreamType::Downstream | StreamType::Upstream => Err(Status::Unimplemented),
+        // There are no network filters here; Envoy's HTTP filters answer so.
+        StreamType::Downstream => Ok(()),
+        StreamType::Upstream => Err(Status::Unimplemented),
     }
 }
 
@@ -34,7 +35,8 @@ pub fn close_stream(call: &mut Call, stream: StreamType) -> Result<(), Status> {
             http.paused = false;
             call.state.push_effect(Effect::CloseStream)
         }
-        StreamType::Downstream | StreamType::Upstream => Err(Status::Unimplemented),
+        StreamType::Downstream => Ok(()),
+        StreamType::Upstream => Err(Status::Unimplemented),
     }
 }
 

@@ -122,6 +122,7 @@ impl Plugin {
         let info = Rc::new(PluginInfo {
             name: name.to_vec(),
             root_id: options.root_id.clone(),
+            vm_id: options.vm_id.clone().unwrap_or_default(),
             abi,
             vm_configuration: options.vm_configuration.clone(),
             encoding: options.encoding,

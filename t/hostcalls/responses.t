@@ -406,8 +406,10 @@ request_headers proxy_send_local_response 403 "" "denied" "xxxx" -1
 --- response_body
 hello
 --- plugin_log
-local_response(403 "denied") = BAD_ARGUMENT
-local_response(403 "denied") = BAD_ARGUMENT
+a local response is ignored: there is no request here
+local_response(403 "denied") = OK
+a local response is ignored: there is no request here
+local_response(403 "denied") = OK
 local_response(0) = BAD_ARGUMENT
 local_response(99) = BAD_ARGUMENT
 local_response(100) = BAD_ARGUMENT

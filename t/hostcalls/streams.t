@@ -78,7 +78,7 @@ request_headers continue upstream
 request_headers continue 4
 request_headers continue 0xffffffff
 --- plugin_log
-continue(downstream) = UNIMPLEMENTED
+continue(downstream) = OK
 continue(upstream) = UNIMPLEMENTED
 continue(4) = BAD_ARGUMENT
 continue(0xffffffff) = BAD_ARGUMENT
@@ -155,7 +155,7 @@ request_headers close 4
 --- response_body
 hello
 --- plugin_log
-close(downstream) = UNIMPLEMENTED
+close(downstream) = OK
 close(upstream) = UNIMPLEMENTED
 close(4) = BAD_ARGUMENT
 
