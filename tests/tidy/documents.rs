@@ -2,6 +2,7 @@
 
 use resty_proxy_wasm::hostcalls::TABLE;
 
+use super::rooms::LUA;
 use super::source::{Report, Source, body, files, root, word};
 
 fn support() -> Source {
@@ -75,6 +76,26 @@ fn the_support_table_equals_the_table() {
 }
 
 #[test]
+fn the_readme_says_what_is_not_built() {
+    let readme = Source::read("README.md");
+    let start = "\nNot built yet:";
+    let at = readme.text.find(start).expect("what is not built") + 1;
+    let paragraph = readme.text[at..].split("\n\n").next();
+    let said = paragraph.unwrap_or_default().split('`').skip(1).step_by(2);
+    // Names of drafts are many: the README has a link to them.
+    let missing = TABLE
+        .iter()
+        .filter(|row| !row.built && row.section != "Drafts and other hosts")
+        .map(|row| row.name);
+    let (said, missing): (Vec<&str>, Vec<&str>) = (said.collect(), missing.collect());
+    let mut report = Report::default();
+    if said != missing {
+        report.at(&readme, at, format!("should name {missing:?}"));
+    }
+    report.done();
+}
+
+#[test]
 fn the_support_table_lists_the_callbacks() {
     let source = Source::read("src/callbacks.rs");
     let code = source.code();
@@ -136,6 +157,40 @@ fn the_support_table_lists_wasi() {
         report.at(&support, at, format!("does not say `{count}`"));
     }
     report.done();
+}
+
+/// A room's own `mod.rs` and tests are found without a map.
+#[test]
+fn the_code_map_has_every_file() {
+    let mut report = Report::default();
+    let map = Source::read("ARCHITECTURE.md");
+    let sources = files("src", ".rs").into_iter().filter(|source| {
+        let is_room = source.path.ends_with("/mod.rs") || source.path == "src/lib.rs";
+        let is_test = source.path.contains("/tests/") || source.path.ends_with("/tests.rs");
+        !is_room && !is_test
+    });
+    for source in sources {
+        // A heading is enough for a room that is one file.
+        let heading = format!("### `{}`", source.path);
+        let link = format!("| [{}]({}) |", name_in_room(&source.path), source.path);
+        if !map.text.contains(&heading) && !map.text.contains(&link) {
+            report.of(&source, "ARCHITECTURE.md has no row for it");
+        }
+    }
+
+    let rows = map.lines().filter_map(|(_, line)| {
+        let path = line.strip_prefix("| [")?.split_once("](lib/")?.1;
+        Some(path.split(".lua)").next()?.replace('/', "."))
+    });
+    if !rows.eq(LUA.iter().copied()) {
+        report.of(&map, "its Lua files are not those of tests/tidy/rooms.rs");
+    }
+    report.done();
+}
+
+/// Of `src/a/b/c.rs`: `b/c.rs`.
+fn name_in_room(path: &str) -> &str {
+    path.splitn(3, '/').nth(2).unwrap_or(path)
 }
 
 #[test]

@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// The Lua files, from the ground up: each requires only files above it in
 /// this list.
-const LUA: &[&str] = &[
+pub const LUA: &[&str] = &[
     "resty.proxy_wasm.cdef",
     "resty.proxy_wasm.lib",
     "resty.proxy_wasm.foreign",
