@@ -78,6 +78,10 @@ pub struct HttpContext {
     pub answered: bool,
     /// Its instance is gone: it must not be called again.
     pub lost: bool,
+    /// That was answered in a request phase; the response is the answer.
+    pub failure_answered: bool,
+    /// It was said that too much is held back.
+    pub over_limit: bool,
     /// Its response is refused, though its instance lives.
     pub refused: bool,
     /// Callouts that it has in flight.
@@ -113,6 +117,8 @@ impl HttpContext {
             response_ended: false,
             answered: false,
             lost: false,
+            failure_answered: false,
+            over_limit: false,
             refused: false,
             callouts: 0,
             request_body: None,

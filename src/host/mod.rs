@@ -77,6 +77,13 @@ pub trait Host {
     /// The number of headers that [`Host::request_headers`] visits.
     fn request_header_count(&self, request: Request) -> u32;
 
+    /// True when there is a header of this name, given in lower case.
+    fn has_request_header(&self, request: Request, name: &[u8]) -> bool {
+        let mut found = false;
+        let listed = self.request_headers(request, &mut |key, _| found |= key == name);
+        listed.is_ok() && found
+    }
+
     /// False when it is certain that no body follows the request headers.
     fn request_has_body(&self, request: Request) -> bool {
         let mut value = Vec::new();

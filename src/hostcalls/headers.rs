@@ -236,7 +236,8 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
     if pseudo::is_pseudo(key) {
         return write_pseudo(call, &request, response, key, change);
     }
-    if response && is_framing(key) {
+    let framing = is_framing(key) || frames_body(call, &request, key, change);
+    if response && framing {
         if let Change::Add(value) | Change::Replace(value) = change
             && !is_already(call, key, value)
         {
@@ -258,6 +259,15 @@ fn is_framing(key: &[u8]) -> bool {
     [CONNECTION, b"keep-alive", b"transfer-encoding"]
         .iter()
         .any(|name| key.eq_ignore_ascii_case(name))
+}
+
+/// A length of a plugin's own would not be that of the body that nginx sends,
+/// and the next response on the connection would begin in the wrong place.
+/// Without a length nginx frames the body itself; a HEAD request has none.
+fn frames_body(call: &Call, request: &RequestState, key: &[u8], change: Change) -> bool {
+    key.eq_ignore_ascii_case(b"content-length")
+        && !matches!(change, Change::Remove)
+        && !call.host.is_head(request.request)
 }
 
 /// Plugins read the whole map, change it and write it back: no need to say

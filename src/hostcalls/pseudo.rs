@@ -100,6 +100,35 @@ pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
+/// Resolves the segments `.` and `..`, as nginx does with what clients send:
+/// below, nothing else would keep a path inside its root. `None`: it leads
+/// above the root, or is none.
+fn without_dots(path: &[u8]) -> Option<Vec<u8>> {
+    let mut segments: Vec<&[u8]> = Vec::new();
+    let mut parts = path
+        .strip_prefix(b"/")?
+        .split(|byte| *byte == b'/')
+        .peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        match part {
+            b".." => drop(segments.pop()?),
+            b"." => {}
+            _ => {
+                segments.push(part);
+                continue;
+            }
+        }
+        // What remains is a folder.
+        if last {
+            segments.push(b"");
+        }
+    }
+    let mut resolved = vec![b'/'];
+    resolved.extend_from_slice(&segments.join(&b'/'));
+    Some(resolved)
+}
+
 /// Sets a request's pseudo header. What nginx cannot do is logged and answered
 /// with OK: SDKs panic on anything else.
 pub fn set_request(
@@ -141,7 +170,7 @@ fn set_path(call: &mut Call, request: &RequestState, value: &[u8]) -> Result<(),
         Some(at) => (&value[..at], &value[at + 1..]),
         None => (value, &value[..0]),
     };
-    let path = percent_decoded(path);
+    let path = without_dots(&percent_decoded(path)).unwrap_or_default();
     let legal = path.first() == Some(&b'/')
         && !path
             .iter()
@@ -214,6 +243,29 @@ mod tests {
         assert_eq!(percent_decoded(b"/a%20b%2Fc"), b"/a b/c");
         assert_eq!(percent_decoded(b"/100%"), b"/100%");
         assert_eq!(percent_decoded(b"%zz%4"), b"%zz%4");
+    }
+
+    #[test]
+    fn dots_are_resolved_and_nothing_leads_above_the_root() {
+        let resolve = |path: &str| without_dots(path.as_bytes());
+        let check = |path: &str, expected: &str| {
+            assert_eq!(resolve(path), Some(expected.as_bytes().to_vec()), "{path}");
+        };
+        check("/", "/");
+        check("/a/b", "/a/b");
+        check("/a/b/", "/a/b/");
+        check("/a/./b", "/a/b");
+        check("/a/../b", "/b");
+        check("/a/b/..", "/a/");
+        check("/a/.", "/a/");
+        check("/a/..", "/");
+        check("/a//b", "/a//b");
+        check("/a//..", "/a/");
+        check("/...", "/...");
+        check("/a/..b/.c", "/a/..b/.c");
+        for path in ["/..", "/../a", "/a/../../b", "/./..", "//../..", "a", ""] {
+            assert_eq!(resolve(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -25,16 +25,21 @@ pub struct Flags {
 
 pub type Outcome = Result<Flags, Error>;
 
-/// `:authority` stands for the Host header, the other three are extra.
-const PSEUDO_HEADERS: u32 = 3;
+/// Pseudo headers of a request.
+const PSEUDO_HEADERS: u32 = 4;
 
 impl Plugin {
     /// `proxy_on_request_headers`, once per request.
     pub fn request_headers(&mut self, root: u32, request: Request) -> Outcome {
+        let outcome = self.run_request_headers(root, request);
+        self.remember_failure(outcome, root, request)
+    }
+
+    fn run_request_headers(&mut self, root: u32, request: Request) -> Outcome {
         let Some(id) = self.enter(root, request, Stage::RequestHeaders)? else {
             return self.flags(root, request);
         };
-        let headers = self.host.request_header_count(request) + PSEUDO_HEADERS;
+        let headers = self.count_request_headers(request);
         let has_body = self.wants.request_end && self.host.request_has_body(request);
         if has_body {
             self.http(id).body_due = true;
@@ -53,6 +58,17 @@ impl Plugin {
 
     /// `proxy_on_request_body`, with what came since the last call.
     pub fn request_body(
+        &mut self,
+        root: u32,
+        request: Request,
+        body: &[u8],
+        end_of_stream: bool,
+    ) -> Outcome {
+        let outcome = self.run_request_body(root, request, body, end_of_stream);
+        self.remember_failure(outcome, root, request)
+    }
+
+    fn run_request_body(
         &mut self,
         root: u32,
         request: Request,
@@ -79,7 +95,13 @@ impl Plugin {
 
     /// `proxy_on_response_headers`, once per request.
     pub fn response_headers(&mut self, root: u32, request: Request) -> Outcome {
-        if !self.wants.response && !self.known(root, request) {
+        let outcome = self.run_response_headers(root, request);
+        self.remember_failure(outcome, root, request)
+    }
+
+    fn run_response_headers(&mut self, root: u32, request: Request) -> Outcome {
+        let unseen = !self.wants.response && !self.known(root, request);
+        if unseen || self.is_answer_to_failure(root, request) {
             return Ok(Flags::default());
         }
         let Some(id) = self.enter(root, request, Stage::ResponseHeaders)? else {
@@ -149,7 +171,13 @@ impl Plugin {
 
     /// `proxy_on_response_body`, with the chunk that the body filter holds.
     pub fn response_body(&mut self, root: u32, request: Request) -> Outcome {
-        if !self.wants.response_body && !self.known(root, request) {
+        let outcome = self.run_response_body(root, request);
+        self.remember_failure(outcome, root, request)
+    }
+
+    fn run_response_body(&mut self, root: u32, request: Request) -> Outcome {
+        let unseen = !self.wants.response_body && !self.known(root, request);
+        if unseen || self.is_answer_to_failure(root, request) {
             return Ok(Flags::default());
         }
         let Some(id) = self.enter(root, request, Stage::ResponseBody)? else {
@@ -198,7 +226,8 @@ impl Plugin {
     fn release_body(&mut self, id: u32, action: Action, total: usize, end_of_stream: bool) {
         let limit = self.options.max_held_body;
         let pause = action == Action::Pause;
-        if pause && !end_of_stream && total > limit {
+        let warn = pause && !end_of_stream && total > limit;
+        if warn && !std::mem::replace(&mut self.http(id).over_limit, true) {
             let line = format!(
                 "a response body goes on although it is paused: more than {limit} bytes are not \
                  held back (option max_held_body)"
@@ -253,11 +282,12 @@ impl Plugin {
     /// Ends every http context whose request has ended without a log phase.
     /// Gives the number of those that still live.
     pub fn sweep(&mut self) -> u32 {
-        let ended: Vec<u32> = {
+        let mut ended: Vec<u32> = {
             let contexts = &self.state().contexts;
             let ended = contexts.http.values().filter(|http| http.request.ended());
             ended.map(|http| http.id).collect()
         };
+        ended.sort_unstable();
         for id in ended {
             self.finish(id, false);
         }
@@ -300,6 +330,40 @@ impl Plugin {
             call(running, |c| &c.proxy_on_delete, (id,))
         })?;
         Ok(())
+    }
+
+    /// The number of pairs that a guest would be given; any for one that does
+    /// not look.
+    fn count_request_headers(&self, request: Request) -> u32 {
+        if !self.wants.request_count {
+            return 0;
+        }
+        // Host is listed as `:authority`; HTTP/1.0 may have none.
+        let host = self.host.has_request_header(request, b"host");
+        self.host.request_header_count(request) + PSEUDO_HEADERS - u32::from(host)
+    }
+
+    /// Keeps in mind that a callback of this request failed, also where it never
+    /// had a context: what still comes of it must not pass unseen. In a request
+    /// phase the failure is answered there; that answer itself passes.
+    fn remember_failure(&mut self, outcome: Outcome, root: u32, request: Request) -> Outcome {
+        if let Err(Error::Callback { .. } | Error::Lost(_) | Error::Load(_)) = &outcome {
+            if !self.known(root, request) && self.state().create_http(root, request).is_err() {
+                return outcome;
+            }
+            let answered = Stage::RequestHeaders.allowed_in(self.host.phase(request));
+            if let Some(http) = self.state().contexts.find(request, root) {
+                http.lost = true;
+                http.failure_answered |= answered;
+            }
+        }
+        outcome
+    }
+
+    /// True for the response that answers a failure of the request phases.
+    fn is_answer_to_failure(&mut self, root: u32, request: Request) -> bool {
+        let http = self.state().contexts.find(request, root);
+        http.is_some_and(|http| http.lost && http.failure_answered)
     }
 
     // -- between callbacks -------------------------------------------------
@@ -450,6 +514,12 @@ impl Plugin {
     ///
     /// Errors: its instance is lost.
     pub fn flags(&mut self, root: u32, request: Request) -> Outcome {
+        let flags = self.flags_now(root, request);
+        // It was lost while it waited.
+        self.remember_failure(flags, root, request)
+    }
+
+    fn flags_now(&mut self, root: u32, request: Request) -> Outcome {
         let wants_body = self.wants.request_body;
         let mut flags = self.shared_flags();
         if let Some(http) = self.state().contexts.find(request, root) {

@@ -12,6 +12,8 @@ const END_OF_STREAM: u32 = 2;
 #[derive(Clone, Copy, Debug)]
 pub struct Wants {
     pub request_body: bool,
+    /// The number of request headers.
+    pub request_count: bool,
     /// Whether the request has a body.
     pub request_end: bool,
     pub response_headers: bool,
@@ -47,6 +49,7 @@ impl Wants {
         ]);
         Wants {
             request_body,
+            request_count: reads("proxy_on_request_headers", HEADER_COUNT),
             request_end: request_body || reads("proxy_on_request_headers", END_OF_STREAM),
             response_headers,
             response_list: response_headers

@@ -49,12 +49,32 @@ pub fn with<R>(store: &dyn Store, name: &[u8], work: impl FnOnce() -> R) -> Resu
         }
         taken => (taken?, false),
     };
-    let result = work();
-    finish(store, name, &turns, turn);
-    if reserved || turn % RESERVE_TURNS == 0 {
-        let _ = store.add(&reserve_of(name), &[0; RESERVE_SIZE]);
+    let _turn = Turn {
+        store,
+        name,
+        turns,
+        turn,
+        reserve: reserved || turn % RESERVE_TURNS == 0,
+    };
+    Ok(work())
+}
+
+/// A turn that ends with its owner's work, also by a panic.
+struct Turn<'a> {
+    store: &'a dyn Store,
+    name: &'a [u8],
+    turns: Vec<u8>,
+    turn: u64,
+    reserve: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        finish(self.store, self.name, &self.turns, self.turn);
+        if self.reserve {
+            let _ = self.store.add(&reserve_of(self.name), &[0; RESERVE_SIZE]);
+        }
     }
-    Ok(result)
 }
 
 /// Turns after which the reserve is seen to.

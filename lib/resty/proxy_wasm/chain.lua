@@ -2,6 +2,7 @@
 
 local library = require "resty.proxy_wasm.lib"
 local plugins = require "resty.proxy_wasm.plugin"
+local effects = require "resty.proxy_wasm.effects"
 local phases = require "resty.proxy_wasm.phases"
 
 
@@ -13,7 +14,6 @@ local io_open      = io.open
 local math_min     = math.min
 local math_huge    = math.huge
 local ngx          = ngx
-local ngx_arg      = ngx.arg
 local ngx_log      = ngx.log
 local ngx_req      = ngx.req
 local ERR          = ngx.ERR
@@ -191,8 +191,8 @@ function _M.header_filter(self)
         if rc < 0 then
             ngx_log(ERR, "[proxy-wasm] the response is refused: ", last_error())
             self.bodies = true
+            effects.clear_headers()
             ngx.status = (rc == MISBEHAVED or rc == BUSY) and 500 or 503
-            ngx.header.content_length = nil
             return
         end
     end
@@ -206,15 +206,7 @@ function _M.body_filter(self)
     for i = 1, self.size do
         if check(phases.response_body(self[i])) < 0 then
             -- The rest of the response must not pass unseen.
-            if ngx.header.content_length then
-                -- nginx has promised a length: without these bytes the client
-                -- would wait for them, and take the next response for them.
-                error("proxy-wasm: the response is cut off", 0)
-            end
-            -- The end comes first: without a chunk there is nothing to mark as
-            -- the last, and the response would never end.
-            ngx_arg[2] = true
-            ngx_arg[1] = nil
+            effects.cut_off()
             return
         end
     end

@@ -38,12 +38,13 @@ local function fire(premature, mine)
     end
     due = nil
     local ms = run(lib.rpw_run_timers())
+    -- First: an error in what is left to do must not end the ticks.
+    if ms ~= 0 then
+        _M.arm(ms == MISBEHAVED and 1 or ms)
+    end
     drain()
     if ms == MISBEHAVED then
-        _M.arm(1)
         foreign.end_request()
-    elseif ms > 0 then
-        _M.arm(ms)
     end
 end
 

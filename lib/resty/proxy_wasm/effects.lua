@@ -10,6 +10,7 @@ local clock = require "resty.proxy_wasm.clock"
 
 local min          = math.min
 local next         = next
+local error        = error
 local type         = type
 local pcall        = pcall
 local setmetatable = setmetatable
@@ -64,14 +65,34 @@ local function set_headers(pairs, count)
 end
 
 
--- In the header filter the response is changed in place; the body filter has
--- the new body.
-local function replace_response(e)
+-- Forgets every header of the response.
+function _M.clear_headers()
     local header = ngx.header
     for key in next, ngx.resp.get_headers(0, true) do
         header[key] = nil
     end
     header.content_length = nil
+end
+
+
+-- Ends the response in the body filter, whatever still comes of it.
+function _M.cut_off()
+    if ngx.header.content_length then
+        -- nginx has promised a length: without these bytes the client would
+        -- wait for them, and take the next response for them.
+        error("proxy-wasm: the response is cut off", 0)
+    end
+    -- The end comes first: without a chunk there is nothing to mark as the
+    -- last, and the response would never end.
+    ngx_arg[2] = true
+    ngx_arg[1] = nil
+end
+
+
+-- In the header filter the response is changed in place; the body filter has
+-- the new body.
+local function replace_response(e)
+    _M.clear_headers()
     ngx.status = e.status
     set_headers(e.pairs, e.pair_count)
 end
@@ -140,9 +161,7 @@ end
 local function close_stream()
     local phase = ngx_get_phase()
     if phase == "body_filter" then
-        ngx_arg[2] = true
-        ngx_arg[1] = nil
-        return
+        return _M.cut_off()
     end
     _M.drain()
     return ngx_exit(phase == "header_filter" and ngx.ERROR or 444)

@@ -6,6 +6,7 @@ local foreign = require "resty.proxy_wasm.foreign"
 local effects = require "resty.proxy_wasm.effects"
 
 
+local pcall        = pcall
 local ngx          = ngx
 local ngx_log      = ngx.log
 local ngx_sleep    = ngx.sleep
@@ -29,14 +30,23 @@ local _M = {
 }
 
 
+-- An error in what is left to do must not end the sweeping.
+local function settle()
+    local ok, err = pcall(drain)
+    if not ok then
+        ngx_log(ERR, "[proxy-wasm] ", err)
+    end
+end
+
+
 local function sweep()
     local alive = run(lib.rpw_sweep())
-    drain()
+    settle()
     -- An exiting worker starts no timers; its last requests keep it anyway.
     while alive > 0 and ngx_exiting() do
         ngx_sleep(PERIOD_EXITING)
         alive = run(lib.rpw_sweep())
-        drain()
+        settle()
     end
     _M.running = false
     if alive ~= 0 then
