@@ -10,6 +10,7 @@ pub mod lifecycle;
 pub mod link;
 pub mod registry;
 pub mod run;
+mod wait;
 pub mod wants;
 
 pub use error::Error;

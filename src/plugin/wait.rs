@@ -1,0 +1,162 @@
+//! What a request has to do between its callbacks: wait, be answered, go on.
+
+use super::error::Error;
+use super::lifecycle::{Life, Plugin};
+use super::run::{Flags, Outcome};
+use crate::abi::types::{Action, LogLevel};
+use crate::context::{Effect, LocalResponse, RootContext, Stage};
+use crate::host::Request;
+
+impl Plugin {
+    /// Takes a Pause of a request callback.
+    pub(super) fn pause(&mut self, id: u32, action: Action) {
+        let http = self.http(id);
+        let continued = std::mem::take(&mut http.continued);
+        http.paused = action == Action::Pause && !continued && !http.answered;
+        if http.paused {
+            self.state().any_paused = true;
+            self.answer_the_hopeless();
+        }
+    }
+
+    /// Answers paused requests that nothing can continue any more with 500.
+    pub(super) fn answer_the_hopeless(&mut self) {
+        let state = self.state();
+        if !state.any_paused {
+            return;
+        }
+        state.any_paused = state.contexts.http.values().any(|http| http.paused);
+        let hopeless: Vec<u32> = state
+            .contexts
+            .http
+            .values()
+            .filter(|http| http.paused && !state.hope_for(http.id))
+            .map(|http| http.id)
+            .collect();
+        for id in hopeless {
+            self.answer(
+                id,
+                500,
+                "paused, and nothing is left that could continue it: \
+                no callout in flight, no other request",
+            );
+        }
+    }
+
+    /// Ends a paused request with a status of the host's own.
+    fn answer(&mut self, id: u32, status: u32, why: &str) {
+        let name = self.info.name.escape_ascii().to_string();
+        let http = self.http(id);
+        http.paused = false;
+        http.answered = true;
+        let serial = http.serial;
+        let request = http.live_request();
+        http.effects.push_back(Effect::LocalResponse(LocalResponse {
+            status,
+            grpc_status: -1,
+            ..LocalResponse::default()
+        }));
+        self.state().effects.push_back(Effect::Resume { serial });
+        let line = format!("[proxy-wasm] {name}: http context {id}: {why}");
+        self.host.log(request, LogLevel::Error, line.as_bytes());
+    }
+
+    /// Nothing but its end comes to the plugin of this request any more.
+    pub fn refuse(&mut self, root: u32, request: Request) -> Outcome {
+        if let Some(http) = self.state().contexts.find(request, root) {
+            http.refused = true;
+        }
+        Ok(Flags::default())
+    }
+
+    /// The longest wait is over: 504.
+    pub fn pause_expired(&mut self, root: u32, request: Request) -> Outcome {
+        if let Some(http) = self.state().contexts.find(request, root)
+            && http.paused
+        {
+            let id = http.id;
+            let limit = self.options.pause_timeout_ms;
+            self.answer(id, 504, &format!("paused for more than {limit} ms"));
+        }
+        self.flags(root, request)
+    }
+
+    /// What a request has to do now.
+    ///
+    /// Errors: its instance is lost.
+    pub fn flags(&mut self, root: u32, request: Request) -> Outcome {
+        let flags = self.flags_now(root, request);
+        // It was lost while it waited.
+        self.remember_failure(flags, root, request)
+    }
+
+    fn flags_now(&mut self, root: u32, request: Request) -> Outcome {
+        let wants_body = self.wants.request_body;
+        let mut flags = self.shared_flags();
+        if let Some(http) = self.state().contexts.find(request, root) {
+            if http.lost {
+                return Err(Error::Lost(
+                    "the instance of this request was lost".to_owned(),
+                ));
+            }
+            // While it is paused, its body may still be changed.
+            if http.request_body_changed
+                && !http.paused
+                && http.stage == Stage::RequestBody
+                && !http.body_due
+            {
+                http.request_body_changed = false;
+                let body = http.request_body.clone().unwrap_or_default();
+                http.effects.push_back(Effect::SetRequestBody(body));
+            }
+            flags.effects |= !http.effects.is_empty();
+            flags.paused = http.paused;
+            flags.body = wants_body && http.body_due && http.stage == Stage::RequestHeaders;
+        }
+        Ok(flags)
+    }
+
+    /// Work that is no request's own.
+    pub fn shared_flags(&mut self) -> Flags {
+        Flags {
+            effects: !self.state().effects.is_empty(),
+            ..Flags::default()
+        }
+    }
+
+    /// The next piece of work for this very request.
+    pub fn next_effect(&mut self, root: u32, request: Request) -> Option<Effect> {
+        let http = self.state().contexts.find(request, root)?;
+        http.effects.pop_front()
+    }
+
+    /// The next piece of work that is no request's own.
+    pub fn next_shared_effect(&mut self) -> Option<Effect> {
+        self.state().effects.pop_front()
+    }
+
+    /// The serial number of a request's context.
+    pub fn serial(&mut self, root: u32, request: Request) -> Option<u32> {
+        let http = self.state().contexts.find(request, root)?;
+        Some(http.serial)
+    }
+
+    /// True while it has something to end.
+    pub fn is_needed(&mut self) -> bool {
+        let contexts = &self.state().contexts;
+        let waits = |root: &RootContext| root.done_pending;
+        !contexts.http.is_empty() || contexts.roots.values().any(waits)
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(self.life, Life::Running(_))
+    }
+
+    pub fn wants(&self) -> &super::Wants {
+        &self.wants
+    }
+
+    pub fn options(&self) -> &super::Options {
+        &self.options
+    }
+}
