@@ -82,7 +82,47 @@ the response is refused
 
 
 
-=== TEST 4: a false length: nginx frames the response itself, and the connection goes on
+=== TEST 4: a trap in a request: a page whose location runs the chain from the start is refused, too
+--- plugin_guest: trap_on_request_headers
+--- plugin
+--- config
+error_page 503 /sorry;
+location = /sorry {
+    internal;
+    rewrite_by_lua_block { chain:rewrite() }
+    access_by_lua_block { chain:access() }
+    content_by_lua_block { ngx.say("sorry") }
+    header_filter_by_lua_block { chain:header_filter() }
+    body_filter_by_lua_block { chain:body_filter() }
+    log_by_lua_block { chain:log() }
+}
+--- error_code: 503
+--- response_body_like: 503 Service Temporarily Unavailable
+--- error_log
+the request is refused
+--- no_error_log
+the response is refused
+
+
+
+=== TEST 5: a trap in the response headers: 503 without a body, and without a page
+--- plugin_guest: trap_on_response_headers
+--- plugin
+--- config
+error_page 503 /sorry;
+location = /sorry {
+    content_by_lua_block { ngx.say("sorry") }
+    header_filter_by_lua_block { chain:header_filter() }
+    body_filter_by_lua_block { chain:body_filter() }
+}
+--- error_code: 503
+--- response_body
+--- error_log
+the response is refused
+
+
+
+=== TEST 6: a false length: nginx frames the response itself, and the connection goes on
 --- plugin_guest: length_liar
 --- plugin
 --- pipelined_requests eval
@@ -94,7 +134,7 @@ the response is refused
 
 
 
-=== TEST 5: a stream closed in the body: the client sees the end of the connection
+=== TEST 7: a stream closed in the body: the client sees the end of the connection
 --- plugin_guest: close_in_body
 --- plugin
 --- location
@@ -108,7 +148,7 @@ the instance is dropped
 
 
 
-=== TEST 6: counts: without a Host header nothing stands for another
+=== TEST 8: counts: without a Host header nothing stands for another
 --- plugin
 request_headers echo_params
 request_headers get_pairs request
