@@ -1,4 +1,7 @@
-# The hot path: the phase functions are compiled, and allocate nothing.
+# The hot path: in real requests, each with all its callbacks, the phases are
+# compiled and allocate nothing but the list of response headers and a pointer,
+# where a plugin asks for the list. Further calls of a phase function in one request, which find
+# nothing left to do, are looked at on their own.
 
 use lib 't/lib';
 use TestProxyWasm 'no_plan';
@@ -64,8 +67,74 @@ our $setup = <<'_EOC_';
     }
 _EOC_
 
+our $requests = <<'_EOC_';
+    keepalive_requests 100000;
+    access_log off;
+
+    location = /t {
+        # Its own context lives until the end. So the timer that ends contexts
+        # runs all the time and starts anew by itself, once per second, outside
+        # of what is measured; without it the next request would start the timer,
+        # which allocates.
+        access_by_lua_block { chain:access() }
+        content_by_lua_block {
+            hot_path.drive {
+                plain = "/plain",
+                measured = "/measured",
+                headers = "X-In: hello\r\n",
+                answer = "x-out: hello",
+                requests = 10000,
+                compiled = { "chain.lua", "phases.lua" },
+                lists = LISTS,
+            }
+        }
+        log_by_lua_block { chain:log() }
+    }
+
+    location = /plain {
+        access_by_lua_block { chain:access() }
+        content_by_lua_block {
+            ngx.header.content_length = 4
+            ngx.print("body")
+        }
+        header_filter_by_lua_block { chain:header_filter() }
+        body_filter_by_lua_block { chain:body_filter() }
+        log_by_lua_block { chain:log() }
+    }
+
+    location = /measured {
+        access_by_lua_block { hot_path.access(chain) }
+        content_by_lua_block {
+            ngx.header.content_length = 4
+            ngx.print("body")
+        }
+        header_filter_by_lua_block { hot_path.header_filter(chain) }
+        body_filter_by_lua_block { hot_path.body_filter(chain) }
+        log_by_lua_block { hot_path.log(chain) }
+    }
+_EOC_
+
+# A block with an `entry` sends requests through a chain of that; the others call
+# phase functions again and again in one request.
 add_block_preprocessor(sub {
     my $block = shift;
+    $block->set_value("timeout", 60);
+    if (defined $block->entry) {
+        my $lists = defined $block->lists ? $block->lists : "nil";
+        chomp $lists;
+        (my $requests = $main::requests) =~ s/LISTS/$lists/;
+        $block->set_value("http_config", <<"_EOC_");
+    init_worker_by_lua_block {
+        chain = assert(require("resty.proxy_wasm").new_chain { @{[$block->entry]} })
+        hot_path = dofile("\$TOP/t/lib/hot_path.lua")
+    }
+_EOC_
+        $block->set_value("config", $requests);
+        $block->set_value("response_body", "that is all\n");
+        # Debian's nginx would write dozens of lines about each request.
+        $block->set_value("log_level", "warn");
+        return;
+    }
     my $guest = $block->name =~ /\((\w+)\)/ ? $1 : die "no guest";
     (my $setup = $main::setup) =~ s/NAME/$guest/;
     $block->set_value("http_config", $setup);
@@ -165,23 +234,35 @@ add_block_preprocessor(sub {
 _EOC_
     $block->set_value("request", ["GET /t", "GET /said"]);
     $block->set_value("response_body", ["body", "that is all\n"]);
-    $block->set_value("timeout", 60);
 });
 
 run_tests();
 
 __DATA__
 
-=== TEST 1: hot path: a plugin of no callbacks (export_nothing)
+=== TEST 1: requests: nothing is allocated for a plugin that reads and adds a header
+--- entry
+{ name = "p", path = "$GUESTS/bench_headers.wasm" }
 
 
 
-=== TEST 2: hot path: a plugin of header callbacks (bench_headers)
+=== TEST 2: requests: no more than the list of response headers and a pointer, for a plugin that needs the list
+--- entry
+{ name = "p", path = "$GUESTS/bench.wasm", config = "headers" }
+--- lists: 512
 
 
 
-=== TEST 3: hot path: a plugin of body callbacks (bench_body)
+=== TEST 3: further calls: a plugin of no callbacks (export_nothing)
 
 
 
-=== TEST 4: hot path: a plugin of the Rust SDK, with all callbacks (rust_demo)
+=== TEST 4: further calls: a plugin of header callbacks (bench_headers)
+
+
+
+=== TEST 5: further calls: a plugin of body callbacks (bench_body)
+
+
+
+=== TEST 6: further calls: a plugin of the Rust SDK, with all callbacks (rust_demo)

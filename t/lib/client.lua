@@ -68,6 +68,40 @@ function _M.get(path, headers)
 end
 
 
+-- The same request many times on one connection, several at a time. Each answer
+-- must be as long as the first, with a body of four bytes and the line `wanted`.
+function _M.repeated(path, headers, count, wanted)
+    local request = "GET " .. path .. " HTTP/1.1\r\nHost: localhost\r\n" .. headers .. "\r\n"
+    local sock = _M.connect()
+    assert(sock:send(request))
+    local size, chunked = 0, false
+    repeat
+        local line = assert(sock:receive())
+        size = size + #line + 2
+        chunked = chunked or line == "Transfer-Encoding: chunked"
+    until line == ""
+    local rest = chunked and #"4\r\nbody\r\n0\r\n\r\n" or #"body"
+    assert(sock:receive(rest))
+    size = size + rest
+
+    local batch = 50
+    assert(count % batch == 0)
+    local requests = request:rep(batch)
+    wanted = "\r\n" .. wanted .. "\r\n"
+    for _ = 1, count / batch do
+        assert(sock:send(requests))
+        local answers = assert(sock:receive(size * batch))
+        local found, at = 0, 0
+        repeat
+            at = answers:find(wanted, at + 1, true)
+            found = found + (at and 1 or 0)
+        until not at
+        assert(found == batch, answers)
+    end
+    sock:close()
+end
+
+
 -- Waits until it is true: as long as it takes on a slow machine, not for ever.
 function _M.wait(condition)
     for _ = 1, 500 do
