@@ -30,28 +30,28 @@ location() {
     printf 'location = /%s/%s {\n%s\n%s\n}\n' "$1" "$2" "$3" "$content"
 }
 
-# handlers REWRITE ACCESS HEADER_FILTER BODY_FILTER LOG
+# handlers ACCESS HEADER_FILTER BODY_FILTER LOG
 handlers() {
     local phase
-    for phase in rewrite access header_filter body_filter log; do
+    for phase in access header_filter body_filter log; do
         echo "${phase}_by_lua_block { $1 }"
         shift
     done
 }
 
 chain() {
-    handlers "$1:rewrite()" "$1:access()" "$1:header_filter()" "$1:body_filter()" "$1:log()"
+    handlers "$1:access()" "$1:header_filter()" "$1:body_filter()" "$1:log()"
 }
 
 plain_lua() {
     case $1 in
-    nothing) handlers '' '' '' '' '' ;;
+    nothing) handlers '' '' '' '' ;;
     headers)
-        handlers 'ngx.ctx.seen = ngx.var.http_x_in' '' \
+        handlers 'ngx.ctx.seen = ngx.var.http_x_in' \
             'ngx.header["x-out"] = ngx.ctx.seen or "none"' '' ''
         ;;
-    all) handlers 'ngx.ctx.seen = ngx.req.get_headers()' '' '' '' '' ;;
-    body*) handlers '' '' '' 'ngx.ctx.count = (ngx.ctx.count or 0) + #ngx.arg[1]' '' ;;
+    all) handlers 'ngx.ctx.seen = ngx.req.get_headers()' '' '' '' ;;
+    body*) handlers '' '' 'ngx.ctx.count = (ngx.ctx.count or 0) + #ngx.arg[1]' '' ;;
     esac
 }
 
@@ -59,7 +59,7 @@ locations() {
     local work
     for work in nothing headers all body4k body64k; do
         location "$work" nolua ''
-        location "$work" empty "$(handlers '' '' '' '' '')"
+        location "$work" empty "$(handlers '' '' '' '')"
         location "$work" lua "$(plain_lua "$work")"
         location "$work" wat "$(chain "chains.wat_${work%%[0-9]*}")"
         location "$work" rust "$(chain "chains.rust_${work%%[0-9]*}")"
