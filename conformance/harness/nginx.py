@@ -121,6 +121,8 @@ events { worker_connections 1024; }
 http {
 %(temporary)s
     access_log off;
+    # Its own pages are the same in every version.
+    server_tokens off;
     lua_package_path "%(repo)s/lib/?.lua;;";
     lua_package_cpath "%(library)s/?.so;;";
     lua_shared_dict proxy_wasm 10m;
