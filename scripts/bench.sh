@@ -61,8 +61,8 @@ locations() {
         location "$work" nolua ''
         location "$work" empty "$(handlers '' '' '' '')"
         location "$work" lua "$(plain_lua "$work")"
-        location "$work" wat "$(chain "chains.wat_${work%%[0-9]*}")"
-        location "$work" rust "$(chain "chains.rust_${work%%[0-9]*}")"
+        location "$work" wat "$(chain "wat_${work%%[0-9]*}")"
+        location "$work" rust "$(chain "rust_${work%%[0-9]*}")"
     done
 }
 
@@ -79,13 +79,12 @@ http {
     lua_shared_dict proxy_wasm 1m;
     init_by_lua_block {
         local proxy_wasm = require "resty.proxy_wasm"
-        chains = {}
         for _, work in ipairs { "nothing", "headers", "all", "body" } do
             for way, path in pairs {
                 wat = "$PROXY_WASM_GUESTS/bench_" .. (work == "all" and "pairs" or work) .. ".wasm",
                 rust = "$PROXY_WASM_GUESTS/bench.wasm",
             } do
-                chains[way .. "_" .. work] = assert(proxy_wasm.new_chain {
+                _G[way .. "_" .. work] = assert(proxy_wasm.new_chain {
                     { name = way, path = path, config = work },
                 })
             end

@@ -28,7 +28,9 @@ pub struct HttpContexts {
     /// Memory for contexts to come.
     #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
     spare: Vec<Box<HttpContext>>,
-    by_id: FastMap<u32, u32>,
+    /// The id in each slot, 0 without a context: close together, so that a
+    /// guest's id is found by looking through. That is seldom needed.
+    ids: Vec<u32>,
     by_request: FastMap<(Request, u32), Place>,
     last_id: Cell<Option<Place>>,
     last_request: Cell<Option<((Request, u32), Place)>>,
@@ -41,9 +43,15 @@ impl HttpContexts {
         {
             return Some(last.slot as usize);
         }
-        let slot = *self.by_id.get(&id)?;
-        self.last_id.set(Some(Place { id, slot }));
-        Some(slot as usize)
+        if id == 0 {
+            return None;
+        }
+        let slot = self.ids.iter().position(|known| *known == id)?;
+        self.last_id.set(Some(Place {
+            id,
+            slot: slot as u32,
+        }));
+        Some(slot)
     }
 
     pub fn get(&self, id: &u32) -> Option<&HttpContext> {
@@ -87,15 +95,16 @@ impl HttpContexts {
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = context;
+                self.ids[slot as usize] = id;
                 slot
             }
             None => {
                 self.slots.push(context);
+                self.ids.push(id);
                 self.slots.len() as u32 - 1
             }
         };
         let place = Place { id, slot };
-        self.by_id.insert(id, slot);
         self.by_request.insert(key, place);
         self.last_id.set(Some(place));
         self.last_request.set(Some((key, place)));
@@ -103,11 +112,12 @@ impl HttpContexts {
 
     /// Forgets a context and gives its root and its request.
     pub fn remove(&mut self, id: &u32) -> Option<(u32, Rc<RequestState>)> {
-        let slot = self.by_id.remove(id)?;
+        let slot = self.slot(*id)?;
         self.last_id.set(None);
         self.last_request.set(None);
-        self.free.push(slot);
-        let mut context = self.slots[slot as usize].take()?;
+        self.free.push(slot as u32);
+        self.ids[slot] = 0;
+        let mut context = self.slots[slot].take()?;
         context.drop_data();
         let (root, request) = (context.root, context.request.clone());
         if self.spare.len() < MAX_SPARE {
@@ -132,10 +142,10 @@ impl HttpContexts {
     }
 
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.slots.len() - self.free.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.len() == 0
     }
 }

@@ -2,7 +2,7 @@
 //! read or will only later write.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ pub struct RequestState {
     /// A `:path` that a plugin set and Lua has not applied yet.
     pub path: RefCell<Option<Vec<u8>>>,
     /// Values of `proxy_set_property`, readable by later plugins.
-    pub properties: RefCell<HashMap<Vec<u8>, Vec<u8>>>,
+    pub properties: RefCell<BTreeMap<Vec<u8>, Vec<u8>>>,
     /// Why the response is a local one, for `response.code_details`.
     pub code_details: RefCell<Vec<u8>>,
 }
