@@ -428,6 +428,14 @@ int32_t rpw_log(const struct rpw_root *root, void *request);
 // `root` and `request` must be alive.
 int32_t rpw_state(const struct rpw_root *root, void *request);
 
+// The failure of a request callback was answered by Lua: the response that
+// comes now is that answer.
+//
+// # Safety
+//
+// `root` and `request` must be alive.
+int32_t rpw_failure_was_answered(const struct rpw_root *root, void *request);
+
 // Refuses what still comes of a request but its end: a Lua function misbehaved.
 //
 // # Safety

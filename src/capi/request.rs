@@ -251,6 +251,21 @@ pub unsafe extern "C" fn rpw_state(root: *const rpw_root, request: *mut c_void) 
     unsafe { look(root, request, Plugin::flags) }
 }
 
+/// The failure of a request callback was answered by Lua: the response that
+/// comes now is that answer.
+///
+/// # Safety
+///
+/// `root` and `request` must be alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_failure_was_answered(
+    root: *const rpw_root,
+    request: *mut c_void,
+) -> i32 {
+    // SAFETY: the caller's promise is ours.
+    unsafe { look(root, request, Plugin::failure_was_answered) }
+}
+
 /// Refuses what still comes of a request but its end: a Lua function misbehaved.
 ///
 /// # Safety

@@ -344,8 +344,7 @@ impl Plugin {
     }
 
     /// Keeps in mind that a callback of this request failed, also where it never
-    /// had a context: what still comes of it must not pass unseen. In a request
-    /// phase the failure is answered there; that answer itself passes.
+    /// had a context: what still comes of it must not pass unseen.
     pub(super) fn remember_failure(
         &mut self,
         outcome: Outcome,
@@ -356,10 +355,8 @@ impl Plugin {
             if !self.known(root, request) && self.state().create_http(root, request).is_err() {
                 return outcome;
             }
-            let answered = Stage::RequestHeaders.allowed_in(self.host.phase(request));
             if let Some(http) = self.state().contexts.find(request, root) {
                 http.lost = true;
-                http.failure_answered |= answered;
             }
         }
         outcome

@@ -61,6 +61,15 @@ impl Plugin {
         self.host.log(request, LogLevel::Error, line.as_bytes());
     }
 
+    /// The failure of this request was answered: the response is that answer,
+    /// and passes.
+    pub fn failure_was_answered(&mut self, root: u32, request: Request) -> Outcome {
+        if let Some(http) = self.state().contexts.find(request, root) {
+            http.failure_answered = true;
+        }
+        Ok(Flags::default())
+    }
+
     /// Nothing but its end comes to the plugin of this request any more.
     pub fn refuse(&mut self, root: u32, request: Request) -> Outcome {
         if let Some(http) = self.state().contexts.find(request, root) {

@@ -178,6 +178,8 @@ int32_t rpw_log(const struct rpw_root *root, void *request);
 
 int32_t rpw_state(const struct rpw_root *root, void *request);
 
+int32_t rpw_failure_was_answered(const struct rpw_root *root, void *request);
+
 int32_t rpw_refuse(const struct rpw_root *root, void *request);
 
 int32_t rpw_pause_expired(const struct rpw_root *root, void *request);

@@ -134,8 +134,10 @@ local function check(rc)
 end
 
 
-local function refuse(why)
+local function refuse(root, why)
     ngx_log(ERR, "[proxy-wasm] the request is refused: ", why or last_error())
+    -- The answer is ours: the failed plugin must let it pass.
+    phases.failure_was_answered(root)
     return ngx.exit(why == TOO_LARGE and 413 or 503)
 end
 
@@ -157,7 +159,7 @@ local function request(self)
     for i = 1, self.size do
         local rc = check(phases.request_headers(self[i]))
         if rc < 0 then
-            return refuse()
+            return refuse(self[i])
         end
         wants_body = wants_body or band(rc, WANTS_BODY) ~= 0
     end
@@ -169,10 +171,10 @@ local function request(self)
             -- Read again: the plugin before may have replaced it.
             local body, err = read_body(self.max_body)
             if not body then
-                return refuse(err)
+                return refuse(self[i], err)
             end
             if check(phases.request_body(self[i], body, true)) < 0 then
-                return refuse()
+                return refuse(self[i])
             end
         end
     end

@@ -143,6 +143,12 @@ function _M.response_body(root)
 end
 
 
+-- The failure of a request callback was answered; the response is the answer.
+function _M.failure_was_answered(root)
+    lib.rpw_failure_was_answered(root, request())
+end
+
+
 function _M.log(root)
     local rc = lib.rpw_log(root, request())
     if rc ~= 0 then
