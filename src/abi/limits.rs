@@ -6,10 +6,6 @@ pub const MAX_PAIRS: usize = 1024;
 /// Bytes of a serialized map that a guest hands over: as many as Envoy takes.
 pub const MAX_PAIRS_BYTES: usize = 1 << 20;
 
-/// Request headers handed to a guest. nginx's own buffers
-/// (`large_client_header_buffers`) hold fewer in every sane configuration.
-pub const MAX_REQUEST_HEADERS: usize = 1024;
-
 /// Bytes of one line that a guest writes to stdout or stderr before it is
 /// logged unfinished: nginx cuts error.log lines at 2048 anyway.
 pub const MAX_WASI_LINE: usize = 2048;

@@ -3,6 +3,7 @@
 //! This room knows no WebAssembly engine and no proxy, and has no `unsafe`.
 #![forbid(unsafe_code)]
 
+pub mod field;
 pub mod limits;
 pub mod pairs;
 pub mod property;

@@ -2,6 +2,7 @@
 
 use super::{Pairs, Scheme};
 use crate::abi::Status;
+use crate::abi::field::ends_line;
 
 /// Headers that belong to the connection, not to the guest: they are dropped,
 /// and written by the protocol where they are needed.
@@ -164,7 +165,5 @@ fn is_visible(text: &[u8]) -> bool {
 }
 
 fn is_value(value: &[u8]) -> bool {
-    !value
-        .iter()
-        .any(|byte| matches!(byte, b'\r' | b'\n' | b'\0'))
+    !value.iter().any(ends_line)
 }

@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use self::store::Store;
 use crate::abi::Status;
+use crate::abi::field::ends_line;
 use crate::abi::types::LogLevel;
 
 /// A request, as its host knows it: a pointer for nginx, a number for the
@@ -185,7 +186,6 @@ pub trait Host {
 /// Refuses what would end a header line before its time, or not begin one.
 /// Other bytes that do not belong there are escaped by lua-nginx-module.
 fn check_header(name: &[u8], value: &[u8]) -> Result<()> {
-    let ends_line = |byte: &u8| matches!(byte, b'\r' | b'\n' | b'\0');
     if name.is_empty() || name.iter().chain(value).any(ends_line) {
         return Err(Status::BadArgument);
     }

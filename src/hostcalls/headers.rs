@@ -3,6 +3,7 @@
 use super::Call;
 use super::pseudo;
 use crate::abi::Status;
+use crate::abi::field::ends_line;
 use crate::abi::pairs;
 use crate::abi::types::{LogLevel, MapType};
 use crate::abi::version::AbiVersion;
@@ -284,7 +285,7 @@ fn is_already(call: &mut Call, key: &[u8], value: &[u8]) -> bool {
 /// Why a header must not be: nginx would write line ends into the message,
 /// which is header injection.
 fn illegal(key: &[u8], change: Change) -> Option<&'static str> {
-    let dirty = |text: &[u8]| text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+    let dirty = |text: &[u8]| text.iter().any(ends_line);
     let value = match change {
         Change::Add(value) | Change::Replace(value) => value,
         Change::Remove => &[],

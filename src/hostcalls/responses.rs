@@ -2,6 +2,7 @@
 
 use super::Call;
 use crate::abi::Status;
+use crate::abi::field::ends_line;
 use crate::abi::types::LogLevel;
 use crate::context::request::{Header, RequestState};
 use crate::context::state::owned_pairs;
@@ -74,7 +75,7 @@ fn is_legal((name, value): &Header) -> bool {
         b"keep-alive",
         b"transfer-encoding",
     ];
-    let clean = |text: &[u8]| !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+    let clean = |text: &[u8]| !text.iter().any(ends_line);
     let framing = FRAMING.iter().any(|own| name.eq_ignore_ascii_case(own));
     !name.is_empty() && name[0] != b':' && !framing && clean(name) && clean(value)
 }
@@ -148,7 +149,7 @@ fn percent_encoded(text: &[u8]) -> Vec<u8> {
 }
 
 fn printable(details: &[u8]) -> Vec<u8> {
-    let keep = |byte: &u8| !matches!(byte, b'\r' | b'\n' | 0);
+    let keep = |byte: &u8| !ends_line(byte);
     details.iter().copied().filter(keep).collect()
 }
 
