@@ -157,14 +157,6 @@ impl HttpContext {
         false
     }
 
-    /// Frees what may be large.
-    pub(super) fn drop_data(&mut self) {
-        self.request_body = None;
-        self.response_body = Vec::new();
-        self.replacement = None;
-        self.effects.clear();
-    }
-
     /// Its instance is gone.
     pub fn lose(&mut self) {
         self.lost = true;

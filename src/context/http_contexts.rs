@@ -2,11 +2,10 @@
 //! and by id many times in it. So each look-up remembers what it found last.
 
 use std::cell::Cell;
-use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 use super::contexts::HttpContext;
-use super::hasher::FastMap;
+use super::front_map::FrontMap;
 use super::request::RequestState;
 use crate::host::Request;
 
@@ -17,21 +16,15 @@ struct Place {
     slot: u32,
 }
 
-/// More requests are seldom in one worker at a time.
-const MAX_SPARE: usize = 64;
-
 #[derive(Default)]
 pub struct HttpContexts {
-    slots: Vec<Option<Box<HttpContext>>>,
+    slots: Vec<Option<HttpContext>>,
     /// Slots without a context.
     free: Vec<u32>,
-    /// Memory for contexts to come.
-    #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
-    spare: Vec<Box<HttpContext>>,
     /// The id in each slot, 0 without a context: close together, so that a
     /// guest's id is found by looking through. That is seldom needed.
     ids: Vec<u32>,
-    by_request: FastMap<(Request, u32), Place>,
+    by_request: FrontMap<(Request, u32), Place>,
     last_id: Cell<Option<Place>>,
     last_request: Cell<Option<((Request, u32), Place)>>,
 }
@@ -55,12 +48,12 @@ impl HttpContexts {
     }
 
     pub fn get(&self, id: &u32) -> Option<&HttpContext> {
-        self.slots[self.slot(*id)?].as_deref()
+        self.slots[self.slot(*id)?].as_ref()
     }
 
     pub fn get_mut(&mut self, id: &u32) -> Option<&mut HttpContext> {
         let slot = self.slot(*id)?;
-        self.slots[slot].as_deref_mut()
+        self.slots[slot].as_mut()
     }
 
     pub fn contains_key(&self, id: &u32) -> bool {
@@ -84,14 +77,7 @@ impl HttpContexts {
 
     pub fn insert(&mut self, id: u32, root: u32, serial: u32, request: Rc<RequestState>) {
         let key = (request.request, root);
-        let context = HttpContext::new(id, root, serial, request);
-        let context = match self.spare.pop() {
-            Some(mut spare) => {
-                *spare = context;
-                Some(spare)
-            }
-            None => Some(Box::new(context)),
-        };
+        let context = Some(HttpContext::new(id, root, serial, request));
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = context;
@@ -117,28 +103,19 @@ impl HttpContexts {
         self.last_request.set(None);
         self.free.push(slot as u32);
         self.ids[slot] = 0;
-        let mut context = self.slots[slot].take()?;
-        context.drop_data();
-        let (root, request) = (context.root, context.request.clone());
-        if self.spare.len() < MAX_SPARE {
-            self.spare.push(context);
-        }
+        let HttpContext { root, request, .. } = self.slots[slot].take()?;
         let key = (request.request, root);
         // A later request at the same address may have taken the place.
-        if let Entry::Occupied(place) = self.by_request.entry(key)
-            && place.get().id == *id
-        {
-            place.remove();
-        }
+        self.by_request.remove_if(&key, |place| place.id == *id);
         Some((root, request))
     }
 
     pub fn values(&self) -> impl Iterator<Item = &HttpContext> {
-        self.slots.iter().filter_map(|slot| slot.as_deref())
+        self.slots.iter().flatten()
     }
 
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut HttpContext> {
-        self.slots.iter_mut().filter_map(|slot| slot.as_deref_mut())
+        self.slots.iter_mut().flatten()
     }
 
     pub fn len(&self) -> usize {

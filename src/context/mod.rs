@@ -5,6 +5,7 @@
 pub mod contexts;
 pub mod effect;
 pub mod foreign;
+mod front_map;
 pub mod hasher;
 pub mod header_list;
 pub mod http_contexts;

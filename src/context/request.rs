@@ -3,11 +3,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 use super::effect::LocalResponse;
-use super::hasher::FastMap;
+use super::front_map::FrontMap;
 use super::header_list::HeaderList;
 use crate::host::{Host, Request, Result};
 
@@ -37,8 +36,13 @@ pub struct RequestState {
 }
 
 thread_local! {
-    static REQUESTS: RefCell<FastMap<Request, Rc<RequestState>>> = RefCell::default();
+    static REQUESTS: RefCell<FrontMap<Request, Rc<RequestState>>> = RefCell::default();
+    /// States of requests that are gone: memory for those to come.
+    static SPARE: RefCell<Vec<Rc<RequestState>>> = const { RefCell::new(Vec::new()) };
 }
+
+/// More requests are seldom in one worker at a time.
+const MAX_SPARE: usize = 64;
 
 impl RequestState {
     /// The state of a live request, made on first use, for one more context:
@@ -53,9 +57,15 @@ impl RequestState {
             return Ok(state);
         }
 
-        let ended = Rc::new(Cell::new(false));
+        let spare = SPARE.with_borrow_mut(Vec::pop);
+        let ended = match &spare {
+            // Nobody else looks at it any more.
+            Some(spare) if Rc::strong_count(&spare.ended) == 1 => spare.ended.clone(),
+            _ => Rc::default(),
+        };
+        ended.set(false);
         host.watch_end(request, ended.clone())?;
-        let state = Rc::new(RequestState {
+        let state = RequestState {
             request,
             users: Cell::new(1),
             ended,
@@ -65,9 +75,22 @@ impl RequestState {
             path: RefCell::default(),
             properties: RefCell::default(),
             code_details: RefCell::default(),
-        });
+        }
+        .into_shared(spare);
         REQUESTS.with_borrow_mut(|all| all.insert(request, state.clone()));
         Ok(state)
+    }
+
+    /// In the memory of `spare`, if nobody has it any more.
+    fn into_shared(self, spare: Option<Rc<Self>>) -> Rc<Self> {
+        let Some(mut spare) = spare else {
+            return Rc::new(self);
+        };
+        match Rc::get_mut(&mut spare) {
+            Some(kept) => *kept = self,
+            None => spare = Rc::new(self),
+        }
+        spare
     }
 
     pub fn ended(&self) -> bool {
@@ -110,7 +133,7 @@ impl RequestState {
     }
 
     /// Lets go of a request; the last context that does removes it.
-    pub fn release(&self) {
+    pub fn release(self: Rc<Self>) {
         self.users.set(self.users.get() - 1);
         if self.users.get() > 0 {
             return;
@@ -119,10 +142,11 @@ impl RequestState {
             headers.recycle();
         }
         REQUESTS.with_borrow_mut(|all| {
-            if let Entry::Occupied(kept) = all.entry(self.request)
-                && std::ptr::eq(&**kept.get(), self)
-            {
-                kept.remove();
+            all.remove_if(&self.request, |kept| Rc::ptr_eq(kept, &self));
+        });
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < MAX_SPARE {
+                spare.push(self);
             }
         });
     }
