@@ -136,6 +136,10 @@ typedef struct rpw_target {
     int32_t tls;
     // The name that the certificate must be for.
     struct rpw_str server_name;
+    // 0: the certificate may be anybody's.
+    int32_t verify;
+    // Other nodes that are left, should this one fail.
+    int32_t nodes_left;
     // Milliseconds, for everything together.
     int32_t timeout;
     // 1: when a connection was closed without an answer, the request may be
@@ -181,20 +185,33 @@ typedef struct rpw_options {
     // Plugins of one VM id share data and queues; NULL: the plugin's own.
     struct rpw_str vm_id;
     struct rpw_str vm_configuration;
-    // Names and addresses, as a serialized map (spec: "Serialization").
+    // Names of upstreams, and for each a serialized map of its fields, as a
+    // serialized map (spec: "Serialization"): `address` once or more, `tls`,
+    // `verify`, `sni`.
     struct rpw_str upstreams;
+    // Patterns of the other addresses that it may call, one a line.
+    struct rpw_str callouts;
 } rpw_options;
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
-// Where the callout goes; the strings live as long as it does.
+// Where the callout goes; the strings live until the next call for it.
 //
 // # Safety
 //
 // `callout` must be alive, `target` writable.
 void rpw_callout_target(struct rpw_callout *callout, struct rpw_target *target);
+
+// The node could not be reached, for this reason: `rpw_callout_target` gives
+// another one from now on, and the log says so. Gives 0 when none is left,
+// otherwise 1.
+//
+// # Safety
+//
+// `callout` must be alive, the reason readable.
+int32_t rpw_callout_next(struct rpw_callout *callout, const char *reason, int32_t reason_len);
 
 // The bytes to send.
 //
@@ -289,6 +306,22 @@ int32_t rpw_on_foreign_function(const struct rpw_root *root,
                                 uint32_t function,
                                 const char *data,
                                 int32_t data_len);
+
+// Checks upstreams, as `rpw_options` has them: 0, or -1 and the error.
+//
+// # Safety
+//
+// The map must be readable.
+int32_t rpw_check_upstreams(const char *map, int32_t len);
+
+// The address of a host name by the hosts file, as it was when a plugin was
+// last loaded. Writes it as text, IPv6 in brackets, without a NUL; 64 bytes
+// are enough. Gives its length, or 0 when the file does not have the name.
+//
+// # Safety
+//
+// The name must be readable, 64 bytes of `address` writable.
+int32_t rpw_find_host(const char *name, int32_t name_len, char *address);
 
 // Names the `lua_shared_dict` where shared state lies, for plugins that are
 // loaded from now on. Gives 0, or -1 when `userdata` leads to no dict.

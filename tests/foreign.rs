@@ -48,6 +48,7 @@ fn load_guest(text: &str) -> *mut rpw_plugin {
         vm_id: NO_STR,
         vm_configuration: NO_STR,
         upstreams: NO_STR,
+        callouts: NO_STR,
     };
     // SAFETY: all of it is alive.
     let plugin = unsafe {

@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use resty_proxy_wasm::abi::types::LogLevel;
+use resty_proxy_wasm::callout::Upstreams;
 use resty_proxy_wasm::host::memory::{MemoryHost, MemoryRequest};
 use resty_proxy_wasm::host::{Phase, Request};
 use resty_proxy_wasm::hostcalls::TABLE;
@@ -247,7 +248,11 @@ impl Run {
     fn new(wat: &Wat) -> Self {
         let host = Rc::new(MemoryHost::new());
         let bytes = wat::parse_str(wat.source()).unwrap();
-        let mut plugin = Plugin::load(host.clone(), b"p", &bytes, Options::default()).unwrap();
+        let options = Options {
+            upstreams: Rc::new(Upstreams::read(b"", b"*").unwrap()),
+            ..Options::default()
+        };
+        let mut plugin = Plugin::load(host.clone(), b"p", &bytes, options).unwrap();
         let root = plugin.add_root(b"conf", false).unwrap();
         let request = host.add_request(MemoryRequest {
             uri: b"/path?query".into(),

@@ -143,7 +143,7 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
         abi: AbiVersion::V0_2_1,
         vm_configuration: Vec::new(),
         encoding: Encoding::default(),
-        upstreams: Vec::new(),
+        upstreams: Rc::default(),
         resume_after_callouts: false,
     };
     let shared = Shared::new(host.store(), b"", b"");

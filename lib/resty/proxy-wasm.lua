@@ -38,6 +38,8 @@ function _M.load(name, path)
         root_id = name,
         context_ids = "reused",
         resume = "callouts",
+        -- The original asks nobody.
+        callouts = "any",
     })
     if not plugin then
         ngx_log(ERR, "[proxy-wasm] ", path, ": ", err)

@@ -5,7 +5,9 @@ base.allows_subsystem("http")
 
 local library = require "resty.proxy_wasm.lib"
 local foreign = require "resty.proxy_wasm.foreign"
+local upstreams = require "resty.proxy_wasm.upstreams"
 local plugins = require "resty.proxy_wasm.plugin"
+local connection = require "resty.proxy_wasm.connection"
 local phases = require "resty.proxy_wasm.phases"
 local chain = require "resty.proxy_wasm.chain"
 
@@ -18,6 +20,8 @@ local last_error = library.last_error
 local _M = {
     _VERSION = "0.1.0",
     new_chain = chain.new,
+    upstreams = upstreams.define,
+    set_resolver = connection.set_resolver,
 }
 
 

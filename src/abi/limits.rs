@@ -16,6 +16,14 @@ pub const MAX_RANDOM_BYTES: usize = 64 << 10;
 /// Bytes of the answer of a callout, body and head together.
 pub const MAX_CALLOUT_RESPONSE: usize = 16 << 20;
 
+/// Upstreams that a plugin was refused, each with one line in the log: a
+/// hostile guest must not fill it.
+pub const MAX_DENIED: usize = 16;
+
+/// Milliseconds for which a node that could not be reached comes after the
+/// other nodes of its upstream: as nginx's `fail_timeout`.
+pub const NODE_REST_MS: u32 = 10_000;
+
 /// Bytes of a response body held back while a plugin pauses it, where the
 /// plugin's options say nothing else.
 pub const MAX_HELD_RESPONSE_BODY: usize = 16 << 20;

@@ -66,15 +66,23 @@ pub fn decode(map: &[u8]) -> Result<Vec<Pair<'_>>, Status> {
     if map.is_empty() || map == [0] {
         return Ok(Vec::new());
     }
-    if map.len() > MAX_PAIRS_BYTES {
+    if map.len() > MAX_PAIRS_BYTES || read_u32(map, 0)? > MAX_PAIRS {
         return Err(Status::BadArgument);
     }
+    parse(map)
+}
 
+/// Reads a map that is not a guest's: of any size.
+///
+/// Errors: [`Status::BadArgument`] for what is not exactly a serialized map.
+pub fn parse(map: &[u8]) -> Result<Vec<Pair<'_>>, Status> {
+    if map.is_empty() {
+        return Ok(Vec::new());
+    }
     let count = read_u32(map, 0)?;
-    if count > MAX_PAIRS {
+    if count > map.len() / 8 {
         return Err(Status::BadArgument);
     }
-
     let mut pairs = Vec::with_capacity(count);
     let mut at = 4 + count * 8;
     for index in 0..count {

@@ -8,6 +8,7 @@
 //! [`Error`], never as a panic.
 #![forbid(unsafe_code)]
 
+mod allowed;
 mod block;
 mod chunked;
 mod error;
@@ -15,6 +16,7 @@ mod head;
 pub mod http1;
 mod request;
 pub mod target;
+mod upstream;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ pub use error::Error;
 pub use http1::{Http1, Progress};
 pub use request::Request;
 pub use target::{Target, TargetError};
+pub use upstream::{NoRoute, Route, Upstream, Upstreams};
 
 /// Names and values in order, one entry per value.
 pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -42,6 +45,15 @@ impl Scheme {
             Scheme::Http => 80,
             Scheme::Https => 443,
         }
+    }
+}
+
+/// The host of `host[:port]`; IPv6 keeps its brackets.
+fn host_of(authority: &[u8]) -> &[u8] {
+    let port = authority.iter().rposition(|byte| *byte == b':');
+    match port {
+        Some(at) if authority[at + 1..].iter().all(u8::is_ascii_digit) => &authority[..at],
+        _ => authority,
     }
 }
 

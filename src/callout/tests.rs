@@ -4,3 +4,4 @@ mod exchange;
 mod hostile;
 mod request;
 mod target;
+mod upstream;

@@ -5,6 +5,8 @@
 //! `RPW_CALLOUT_MORE`, then `rpw_callout_deliver`, then `rpw_callout_free`.
 //! When anything fails on the way: `rpw_callout_fail` and `rpw_callout_free`.
 
+use std::time::Instant;
+
 use libc::c_char;
 
 use super::error;
@@ -20,6 +22,7 @@ pub struct rpw_callout {
     plugin: Shared,
     /// `None` once the guest has its answer.
     exchange: Option<Exchange>,
+    /// The host of the node in use.
     host: String,
 }
 
@@ -41,6 +44,10 @@ pub struct rpw_target {
     pub tls: i32,
     /// The name that the certificate must be for.
     pub server_name: rpw_str,
+    /// 0: the certificate may be anybody's.
+    pub verify: i32,
+    /// Other nodes that are left, should this one fail.
+    pub nodes_left: i32,
     /// Milliseconds, for everything together.
     pub timeout: i32,
     /// 1: when a connection was closed without an answer, the request may be
@@ -50,11 +57,10 @@ pub struct rpw_target {
 
 impl rpw_callout {
     pub(super) fn new(plugin: Shared, exchange: Exchange) -> *mut rpw_callout {
-        let host = exchange.target.host().into_owned();
         Box::into_raw(Box::new(rpw_callout {
             plugin,
             exchange: Some(exchange),
-            host,
+            host: String::new(),
         }))
     }
 
@@ -89,7 +95,7 @@ unsafe fn open<'a>(callout: *mut rpw_callout) -> Option<&'a mut Exchange> {
     unsafe { &mut *callout }.exchange.as_mut()
 }
 
-/// Where the callout goes; the strings live as long as it does.
+/// Where the callout goes; the strings live until the next call for it.
 ///
 /// # Safety
 ///
@@ -98,20 +104,54 @@ unsafe fn open<'a>(callout: *mut rpw_callout) -> Option<&'a mut Exchange> {
 pub unsafe extern "C" fn rpw_callout_target(callout: *mut rpw_callout, target: *mut rpw_target) {
     wall((), || {
         // SAFETY: alive, as promised.
-        let callout = unsafe { &*callout };
+        let callout = unsafe { &mut *callout };
         let Some(exchange) = &callout.exchange else {
             return;
         };
+        let route = &exchange.route;
+        callout.host = route.target().host().into_owned();
         let filled = rpw_target {
             host: rpw_str::lend(callout.host.as_bytes()),
-            port: exchange.target.port().unwrap_or(0).into(),
-            tls: exchange.target.tls.into(),
+            port: route.target().port().unwrap_or(0).into(),
+            tls: route.target().tls.into(),
             server_name: rpw_str::lend(&exchange.server_name),
+            verify: route.verify().into(),
+            nodes_left: route.nodes_left() as i32,
             timeout: i32::try_from(exchange.timeout_ms).unwrap_or(i32::MAX),
             repeatable: exchange.repeatable.into(),
         };
         // SAFETY: writable, as promised.
         unsafe { target.write(filled) };
+    })
+}
+
+/// The node could not be reached, for this reason: `rpw_callout_target` gives
+/// another one from now on, and the log says so. Gives 0 when none is left,
+/// otherwise 1.
+///
+/// # Safety
+///
+/// `callout` must be alive, the reason readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_callout_next(
+    callout: *mut rpw_callout,
+    reason: *const c_char,
+    reason_len: i32,
+) -> i32 {
+    wall(0, || {
+        // SAFETY: alive and readable, as promised.
+        let (callout, reason) = unsafe { (&mut *callout, bytes(reason, reason_len)) };
+        let Some(exchange) = &mut callout.exchange else {
+            return 0;
+        };
+        let failed = exchange.route.target().to_string();
+        if !exchange.route.next_node(Instant::now()) {
+            return 0;
+        }
+        if let Ok(plugin) = callout.plugin.try_borrow() {
+            plugin.log_next_node(exchange, &failed, &String::from_utf8_lossy(reason));
+        }
+        1
     })
 }
 
@@ -178,7 +218,10 @@ pub unsafe extern "C" fn rpw_callout_deliver(callout: *mut rpw_callout) -> i32 {
     wall(-1, || {
         // SAFETY: alive, as promised.
         let callout = unsafe { &mut *callout };
-        callout.deliver(|exchange| exchange.http1.into_response())
+        callout.deliver(|exchange| {
+            exchange.route.node_answered();
+            exchange.http1.into_response()
+        })
     })
 }
 

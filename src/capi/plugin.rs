@@ -1,6 +1,7 @@
 //! Plugins and their root contexts.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use libc::{c_char, c_void};
@@ -9,14 +10,14 @@ use once_cell::unsync::OnceCell;
 use super::error;
 use super::foreign;
 use super::handle::{bytes, rpw_str, wall};
-use crate::abi::pairs;
 use crate::abi::property::Encoding;
+use crate::callout::Upstreams;
 use crate::context::Ids;
-use crate::host::Host;
 use crate::host::dict::DictStore;
 use crate::host::memory::MemoryHost;
 use crate::host::nginx::NginxHost;
 use crate::host::symbols::is_in_nginx;
+use crate::host::{Host, hosts};
 use crate::plugin::registry::{self, Shared};
 use crate::plugin::{Error, Options, Plugin};
 
@@ -58,8 +59,12 @@ pub struct rpw_options {
     /// Plugins of one VM id share data and queues; NULL: the plugin's own.
     pub vm_id: rpw_str,
     pub vm_configuration: rpw_str,
-    /// Names and addresses, as a serialized map (spec: "Serialization").
+    /// Names of upstreams, and for each a serialized map of its fields, as a
+    /// serialized map (spec: "Serialization"): `address` once or more, `tls`,
+    /// `verify`, `sni`.
     pub upstreams: rpw_str,
+    /// Patterns of the other addresses that it may call, one a line.
+    pub callouts: rpw_str,
 }
 
 thread_local! {
@@ -91,24 +96,21 @@ fn host() -> Result<Rc<dyn Host>, String> {
 unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
     let has = |flag| options.flags & flag != 0;
     // SAFETY: readable, as promised.
-    let (root_id, vm_configuration, upstreams) = unsafe {
+    let (root_id, vm_configuration, upstreams, callouts) = unsafe {
         (
             options.root_id.bytes().to_vec(),
             options.vm_configuration.bytes().to_vec(),
             options.upstreams.bytes(),
+            options.callouts.bytes(),
         )
     };
-    let upstreams = pairs::decode(upstreams).map_err(|_| "malformed upstreams".to_owned())?;
     // SAFETY: readable, as promised.
     let vm_id = unsafe { options.vm_id.bytes() };
     let mut read = Options {
         root_id,
         vm_id: (!options.vm_id.data.is_null()).then(|| vm_id.to_vec()),
         vm_configuration,
-        upstreams: upstreams
-            .into_iter()
-            .map(|(name, address)| (name.to_vec(), address.to_vec()))
-            .collect(),
+        upstreams: Rc::new(Upstreams::read(upstreams, callouts)?),
         resume_after_callouts: has(RPW_RESUME_AFTER_CALLOUTS),
         subrequests: has(RPW_SUBREQUESTS),
         request_body: !has(RPW_NO_REQUEST_BODY),
@@ -128,6 +130,52 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
         read.max_held_body = bytes;
     }
     Ok(read)
+}
+
+/// Checks upstreams, as `rpw_options` has them: 0, or -1 and the error.
+///
+/// # Safety
+///
+/// The map must be readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_check_upstreams(map: *const c_char, len: i32) -> i32 {
+    wall(-1, || {
+        // SAFETY: readable, as promised.
+        let map = unsafe { bytes(map, len) };
+        match Upstreams::read(map, b"") {
+            Ok(_) => 0,
+            Err(why) => {
+                error::set(why);
+                -1
+            }
+        }
+    })
+}
+
+/// The address of a host name by the hosts file, as it was when a plugin was
+/// last loaded. Writes it as text, IPv6 in brackets, without a NUL; 64 bytes
+/// are enough. Gives its length, or 0 when the file does not have the name.
+///
+/// # Safety
+///
+/// The name must be readable, 64 bytes of `address` writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_find_host(
+    name: *const c_char,
+    name_len: i32,
+    address: *mut c_char,
+) -> i32 {
+    wall(0, || {
+        // SAFETY: readable, as promised.
+        let text = match hosts::find(unsafe { bytes(name, name_len) }) {
+            Some(IpAddr::V4(found)) => found.to_string(),
+            Some(IpAddr::V6(found)) => format!("[{found}]"),
+            None => return 0,
+        };
+        // SAFETY: no address is longer than the 64 writable bytes.
+        unsafe { text.as_ptr().copy_to(address.cast(), text.len()) };
+        text.len() as i32
+    })
 }
 
 /// Names the `lua_shared_dict` where shared state lies, for plugins that are

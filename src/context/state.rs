@@ -15,7 +15,7 @@ use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
 use crate::abi::version::AbiVersion;
 use crate::abi::{Status, pairs};
-use crate::callout::{Request as CalloutRequest, Response, Target};
+use crate::callout::{Request as CalloutRequest, Response, Route, Upstreams};
 use crate::host::{Host, Request};
 use crate::shared::Shared;
 
@@ -29,8 +29,8 @@ pub struct PluginInfo {
     pub abi: AbiVersion,
     pub vm_configuration: Vec<u8>,
     pub encoding: Encoding,
-    /// Names of upstreams and the addresses they stand for.
-    pub upstreams: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Where its callouts may go.
+    pub upstreams: Rc<Upstreams>,
     /// A paused request also goes on when its last callout was delivered.
     pub resume_after_callouts: bool,
 }
@@ -57,7 +57,7 @@ pub struct Origin {
 pub struct Callout {
     pub origin: Origin,
     pub request: CalloutRequest,
-    pub target: Target,
+    pub route: Route,
     pub timeout_ms: u32,
 }
 
@@ -81,6 +81,8 @@ pub struct State {
     pub effects: VecDeque<Effect>,
     pub callouts: FastMap<u32, Callout>,
     last_token: u32,
+    /// Upstreams that it was refused, as far as the log has them.
+    pub denied: Vec<Vec<u8>>,
     /// The answer that `proxy_on_http_call_response` is about.
     pub callout_response: Option<Response>,
     /// What `proxy_on_foreign_function` is about.
@@ -113,6 +115,7 @@ impl State {
             effects: VecDeque::new(),
             callouts: FastMap::default(),
             last_token: 0,
+            denied: Vec::new(),
             callout_response: None,
             call_data: None,
             shared,

@@ -1,9 +1,12 @@
 //! Host functions: HTTP callouts.
 
+use std::time::Instant;
+
 use super::Call;
+use crate::abi::limits::MAX_DENIED;
 use crate::abi::types::LogLevel;
 use crate::abi::{Status, pairs};
-use crate::callout::{Request, Target};
+use crate::callout::{NoRoute, Request};
 use crate::context::{Callout, Origin};
 
 /// Where nothing else is said, a callout may take this long (milliseconds).
@@ -12,8 +15,8 @@ const DEFAULT_TIMEOUT_MS: u32 = 60_000;
 /// Leaves a callout for Lua. The answer is the root context's, as on Envoy.
 ///
 /// Errors: [`Status::BadArgument`] for a malformed map, a missing pseudo
-/// header, an upstream that is neither configured nor an address, a negative
-/// timeout.
+/// header, an upstream that is neither configured nor an address that the
+/// operator allows, a negative timeout.
 pub fn http_call(
     call: &mut Call,
     upstream: &[u8],
@@ -41,13 +44,12 @@ pub fn http_call(
     };
 
     let plugin = call.plugin.clone();
-    let address = plugin
+    let route = plugin
         .upstreams
-        .iter()
-        .find(|(name, _)| name == upstream)
-        .map_or(upstream, |(_, address)| address);
-    let target = match Target::parse(address, request.scheme) {
-        Ok(target) => target,
+        .route(upstream, request.scheme, Instant::now());
+    let route = match route {
+        Ok(route) => route,
+        Err(NoRoute::Denied) if !is_news(call, upstream) => return Err(Status::BadArgument),
         Err(error) => return refuse(call, upstream, &error.to_string()),
     };
 
@@ -56,9 +58,19 @@ pub fn http_call(
     Ok(call.state.add_callout(Callout {
         origin: Origin { root, http },
         request,
-        target,
+        route,
         timeout_ms,
     }))
+}
+
+/// True for an upstream whose denial is not in the log yet.
+fn is_news(call: &mut Call, upstream: &[u8]) -> bool {
+    let denied = &mut call.state.denied;
+    let news = denied.len() < MAX_DENIED && !denied.iter().any(|name| name == upstream);
+    if news {
+        denied.push(upstream.to_vec());
+    }
+    news
 }
 
 /// Says why a callout is not made: the guest gets no more than a number.

@@ -8,7 +8,6 @@ use super::Call;
 use crate::abi::Status;
 use crate::abi::limits::MAX_UNCOMPRESSED;
 use crate::abi::types::LogLevel;
-use crate::callout::{Scheme, Target};
 use crate::context::foreign;
 use crate::host::hosts;
 use crate::vm::stack::{self, Question};
@@ -81,10 +80,7 @@ fn uncompress(call: &mut Call, compressed: &[u8]) -> Result<(), Status> {
 /// file.
 fn resolve(call: &mut Call, name: &[u8]) -> Result<(), Status> {
     let upstreams = &call.state.plugin.upstreams;
-    let known = upstreams.iter().find(|(known, _)| known == name);
-    let host = known
-        .and_then(|(_, address)| Target::parse(address, Scheme::Http).ok())
-        .map(|target| target.host().into_owned().into_bytes());
+    let host = upstreams.find(name).and_then(|upstream| upstream.host());
     let host = host.as_deref().unwrap_or(name);
     match literal(host).or_else(|| hosts::find(host)) {
         Some(IpAddr::V4(address)) => call.out.extend_from_slice(&address.octets()),

@@ -5,12 +5,12 @@ use super::lifecycle::{Plugin, call};
 use super::run::Outcome;
 use crate::abi::limits::MAX_CALLOUT_RESPONSE;
 use crate::abi::types::LogLevel;
-use crate::callout::{Http1, Response, Target};
+use crate::callout::{Http1, Response, Route};
 
 /// A callout that Lua performs: where to, and the exchange.
 pub struct Exchange {
     pub token: u32,
-    pub target: Target,
+    pub route: Route,
     /// The host name that TLS must prove.
     pub server_name: Vec<u8>,
     pub timeout_ms: u32,
@@ -27,15 +27,15 @@ impl Plugin {
     pub fn begin_callout(&mut self, token: u32) -> Option<Exchange> {
         let callout = self.state().callouts.get(&token)?;
         let request = callout.request.clone();
-        let target = callout.target.clone();
+        let route = callout.route.clone();
         let timeout_ms = callout.timeout_ms;
-        let server_name = host_of(&request.authority).to_vec();
+        let server_name = route.server_name(&request.authority).to_vec();
         let repeatable = REPEATABLE.contains(&&request.method[..]);
         // A request is checked when it is asked for.
         let http1 = Http1::new(request, MAX_CALLOUT_RESPONSE).ok()?;
         Some(Exchange {
             token,
-            target,
+            route,
             server_name,
             timeout_ms,
             repeatable,
@@ -85,31 +85,16 @@ impl Plugin {
         result.map(drop)
     }
 
+    /// Says why a callout goes on to another node.
+    pub fn log_next_node(&self, exchange: &Exchange, failed: &str, why: &str) {
+        let next = exchange.route.target();
+        let line = format!("a callout to {failed} failed: {why}; it goes on to {next}");
+        self.log(LogLevel::Warn, &line);
+    }
+
     /// Says why a callout failed; the guest only gets zeros.
     pub fn log_failed_callout(&self, exchange: &Exchange, why: &str) {
-        let line = format!("a callout to {} failed: {why}", exchange.target);
+        let line = format!("a callout to {} failed: {why}", exchange.route.target());
         self.log(LogLevel::Error, &line);
-    }
-}
-
-/// The host of `host[:port]`; IPv6 keeps its brackets.
-fn host_of(authority: &[u8]) -> &[u8] {
-    let port = authority.iter().rposition(|byte| *byte == b':');
-    match port {
-        Some(at) if authority[at + 1..].iter().all(u8::is_ascii_digit) => &authority[..at],
-        _ => authority,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::host_of;
-
-    #[test]
-    fn the_server_name_has_no_port() {
-        assert_eq!(host_of(b"a.example:443"), b"a.example");
-        assert_eq!(host_of(b"a.example"), b"a.example");
-        assert_eq!(host_of(b"[::1]:80"), b"[::1]");
-        assert_eq!(host_of(b"[::1]"), b"[::1]");
     }
 }

@@ -10,6 +10,7 @@ use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
 use crate::abi::version;
 use crate::callbacks::Callbacks;
+use crate::callout::Upstreams;
 use crate::context::state::log_line;
 use crate::context::{Current, Ids, PluginInfo, State};
 use crate::host::{Host, hosts};
@@ -35,8 +36,8 @@ pub struct Options {
     pub resume_after_callouts: bool,
     /// Milliseconds after which a paused request is answered with 504.
     pub pause_timeout_ms: u32,
-    /// Upstream names and the addresses they stand for.
-    pub upstreams: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Where its callouts may go.
+    pub upstreams: Rc<Upstreams>,
     /// Run request and response callbacks in subrequests, too.
     pub subrequests: bool,
     /// Call `proxy_on_request_body`, if it is there.
@@ -57,7 +58,7 @@ impl Default for Options {
             ids: Ids::default(),
             resume_after_callouts: false,
             pause_timeout_ms: DEFAULT_PAUSE_TIMEOUT_MS,
-            upstreams: Vec::new(),
+            upstreams: Rc::default(),
             subrequests: false,
             request_body: true,
             response_body: true,
@@ -111,9 +112,7 @@ impl Plugin {
         let Link { prepared, stubs } = link(module.clone()).map_err(Error::Load)?;
         check_memory(&module).map_err(Error::Load)?;
         let wants = Wants::of(&module, bytes, &options);
-        if wants.foreign {
-            hosts::read();
-        }
+        hosts::read();
         if !stubs.is_empty() {
             let line = format!("imports that a stub answers: {}", stubs.join(", "));
             log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());

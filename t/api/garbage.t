@@ -10,7 +10,7 @@ our $setup = <<'_EOC_';
         script = "configure echo_params\nrequest_headers echo_params\n"
                  .. "done echo_params\nlog echo_params\ndelete echo_params\n"
         function load()
-            return assert(proxy_wasm.load("p", "$GUESTS/hostcalls.wasm"))
+            return assert(proxy_wasm.load("p", "$GUESTS/hostcalls.wasm", { callouts = "any" }))
         end
         function collect()
             collectgarbage()

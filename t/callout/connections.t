@@ -129,6 +129,8 @@ http_call_response get_body call_body
 http_call_response nth 1 http_call 127.0.0.1:$TEST_NGINX_RAND_PORT_2 5000
 http_call_response nth 2 http_call 127.0.0.1:$TEST_NGINX_RAND_PORT_1 5000
 http_call_response nth 3 local_response 200 done
+--- plugin_options
+callouts = "any",
 --- http_config
     server {
         listen 127.0.0.1:$TEST_NGINX_RAND_PORT_1;

@@ -50,6 +50,8 @@ request_headers proxy_http_call "127.0.0.1" {} "" {} 1000 *
 request_headers proxy_http_call "127.0.0.1" {:method=GET,:path=/,:authority=a,:other=x} "" {} 1000 *
 request_headers proxy_http_call "127.0.0.1" {:method=GET,:path=/,:path=/b,:authority=a} "" {} 1000 *
 request_headers proxy_http_call "127.0.0.1" {:method=GET,:path=/,:authority=a,:scheme=ftp} "" {} 1000 *
+--- plugin_options
+callouts = "any",
 --- response_body
 hello
 --- grep_error_log eval: qr/\) = \w+/
@@ -71,6 +73,8 @@ request_headers http_call 127.0.0.1 1000 :authority="a\r\nb"
 request_headers http_call 127.0.0.1 1000 x-a="b\r\nx-c: d"
 request_headers http_call 127.0.0.1 1000 "x-a b=c"
 request_headers http_call 127.0.0.1 1000 trailer.x-a="b\r\nc"
+--- plugin_options
+callouts = "any",
 --- response_body
 hello
 --- grep_error_log eval: qr/\) = \w+/
@@ -88,6 +92,8 @@ request_headers http_call a:65536 1000 :authority=a
 request_headers http_call ::1 1000 :authority=a
 request_headers http_call unix:relative 1000 :authority=a
 request_headers proxy_http_call "" {:method=GET,:path=/,:authority=a} "" {} 1000 *
+--- plugin_options
+callouts = "any",
 --- response_body
 hello
 --- plugin_log
@@ -112,6 +118,8 @@ proxy_http_call("" {:method=GET,:path=/,:authority=a} "" {} 1000 *) = BAD_ARGUME
 --- plugin
 request_headers proxy_http_call "127.0.0.1" {:method=GET,:path=/,:authority=a} "" {} -1 *
 request_headers proxy_dispatch_http_call "127.0.0.1" {:method=GET,:path=/,:authority=a} "" {} -5 *
+--- plugin_options
+callouts = "any",
 --- response_body
 hello
 --- grep_error_log eval: qr/\) = \w+/
@@ -123,6 +131,8 @@ hello
 === TEST 5: failed: nobody listens
 --- plugin eval
 "request_headers http_call 127.0.0.1:1 5000\n$::FAILED"
+--- plugin_options
+callouts = "any",
 --- response_body chop
 done
 --- plugin_log eval
@@ -135,6 +145,8 @@ $::FAILED_LOG"
 === TEST 6: failed: no such unix socket
 --- plugin eval
 "request_headers http_call unix:/nowhere/at/all 5000 :authority=a\n$::FAILED"
+--- plugin_options
+callouts = "any",
 --- response_body chop
 done
 --- no_check_leak
@@ -149,6 +161,8 @@ $::FAILED_LOG"
 --- plugin eval
 my $port = ::full_port();
 "request_headers http_call 127.0.0.1:$port 500 :authority=a\n$::FAILED"
+--- plugin_options
+callouts = "any",
 --- response_body chop
 done
 --- plugin_log eval
@@ -186,6 +200,7 @@ http_call_response grpc_status
 http_call_response once http_call side 5000
 http_call_response nth 2 local_response 200 done
 --- plugin_options
+callouts = "any",
 upstreams = { side = "unix:$TEST_NGINX_HTML_DIR/backend.sock" },
 --- backend
 return 200 ok;
@@ -208,6 +223,7 @@ local_response(200 done) = OK
 request_headers http_call 127.0.0.1:1 5000
 request_headers pause
 --- plugin_options
+callouts = "any",
 resume = "callouts"
 --- response_body
 hello

@@ -51,6 +51,8 @@ __DATA__
 === TEST 1: tls: a certificate for the name in :authority, by a trusted CA
 --- plugin eval
 "request_headers http_call 127.0.0.1:\$TEST_NGINX_RAND_PORT_1 5000 :scheme=https :authority=a.example\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- http_config eval: $::TRUST . $::SERVER
 --- response_body chop
 done
@@ -62,6 +64,8 @@ get_body(call_body) = OK "a.example 1"
 === TEST 2: tls: the port of :authority is no part of the name
 --- plugin eval
 "request_headers http_call 127.0.0.1:\$TEST_NGINX_RAND_PORT_1 5000 :scheme=https :authority=a.example:8443\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- http_config eval: $::TRUST . $::SERVER
 --- response_body chop
 done
@@ -86,6 +90,8 @@ get_body(call_body) = OK "a.example 1"
 === TEST 4: tls: over a unix socket
 --- plugin eval
 "request_headers http_call unix:\$TEST_NGINX_HTML_DIR/tls.sock 5000 :scheme=https :authority=a.example\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- http_config eval: $::TRUST . $::SERVER
 --- response_body chop
 done
@@ -97,11 +103,13 @@ get_body(call_body) = OK "a.example 1"
 === TEST 5: tls: another name is refused
 --- plugin eval
 "request_headers http_call 127.0.0.1:\$TEST_NGINX_RAND_PORT_1 5000 :scheme=https :authority=b.example\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- http_config eval: $::TRUST . $::SERVER
 --- response_body chop
 done
 --- error_log
-failed: TLS handshake: certificate host mismatch
+failed: TLS handshake for "b.example": certificate host mismatch
 get_body(call_body) = OK ""
 --- no_error_log
 a.example 1
@@ -111,12 +119,14 @@ a.example 1
 === TEST 6: tls: a CA that is not trusted is refused
 --- plugin eval
 "request_headers http_call 127.0.0.1:\$TEST_NGINX_RAND_PORT_1 5000 :scheme=https :authority=a.example\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- http_config eval
 "lua_ssl_trusted_certificate $::DIR/other.pem;\n$::SERVER"
 --- response_body chop
 done
 --- error_log
-failed: TLS handshake: 2
+failed: TLS handshake for "a.example": 2
 get_body(call_body) = OK ""
 --- no_error_log
 a.example 1
@@ -126,11 +136,13 @@ a.example 1
 === TEST 7: tls: without any trusted CA nothing is trusted
 --- plugin eval
 "request_headers http_call 127.0.0.1:\$TEST_NGINX_RAND_PORT_1 5000 :scheme=https :authority=a.example\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- http_config eval: $::SERVER
 --- response_body chop
 done
 --- error_log
-failed: TLS handshake:
+failed: TLS handshake for "a.example":
 get_body(call_body) = OK ""
 --- no_error_log
 a.example 1
@@ -140,12 +152,14 @@ a.example 1
 === TEST 8: tls: an upstream that speaks none
 --- plugin eval
 "request_headers http_call 127.0.0.1:\$TEST_NGINX_RAND_PORT_1 5000 :scheme=https :authority=a.example\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- http_config eval
 $::TRUST . $::SERVER =~ s/ ssl;/;/gr
 --- response_body chop
 done
 --- error_log
-failed: TLS handshake:
+failed: TLS handshake for "a.example":
 get_body(call_body) = OK ""
 
 
@@ -165,7 +179,7 @@ upstreams = { side = "https://127.0.0.1:$TEST_NGINX_RAND_PORT_2" },
 --- response_body chop
 done
 --- error_log
-failed: TLS handshake: timeout
+failed: TLS handshake for "a.example": timeout
 num_headers=0 body_size=0 num_trailers=0
 
 
@@ -187,5 +201,57 @@ done
 --- grep_error_log_out
 get_body(call_body) = OK "a.example 1"
 get_body(call_body) = OK "a.example 2"
+certificate host mismatch
+get_body(call_body) = OK ""
+
+
+
+=== TEST 11: tls: the upstream's word wins over the callout's :scheme, and over :authority
+--- plugin
+request_headers http_call with 5000 :scheme=http :authority=b.example
+request_headers http_call without 5000 :scheme=https :authority=b.example
+request_headers pause
+http_call_response get_body call_body
+http_call_response nth 2 local_response 200 done
+--- plugin_options
+upstreams = {
+    with = { "127.0.0.1:$TEST_NGINX_RAND_PORT_1", tls = true, sni = "a.example" },
+    without = { "127.0.0.1:$TEST_NGINX_RAND_PORT_2", tls = false },
+},
+--- http_config eval
+$::TRUST . $::SERVER . '
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+        location / { return 200 "$scheme $http_host"; }
+    }
+'
+--- response_body chop
+done
+--- grep_error_log eval: qr/get_body.*?"[^"]*"/
+--- grep_error_log_out eval
+qr/^(?=(?:.*\n)*get_body\(call_body\) = OK "a.example 1"\n)(?=(?:.*\n)*get_body\(call_body\) = OK "http b.example"\n)/
+
+
+
+=== TEST 12: tls: verified or not, and never over one another's connections
+--- plugin
+request_headers http_call loose 5000
+request_headers pause
+http_call_response get_body call_body
+http_call_response nth 1 http_call loose 5000
+http_call_response nth 2 http_call strict 5000
+http_call_response nth 3 local_response 200 done
+--- plugin_options
+upstreams = {
+    loose = { "https://127.0.0.1:$TEST_NGINX_RAND_PORT_1", sni = "b.example", verify = false },
+    strict = { "https://127.0.0.1:$TEST_NGINX_RAND_PORT_1", sni = "b.example" },
+},
+--- http_config eval: $::TRUST . $::SERVER
+--- response_body chop
+done
+--- grep_error_log eval: qr/get_body.*?"[^"]*"|certificate host mismatch/
+--- grep_error_log_out
+get_body(call_body) = OK "b.example 1"
+get_body(call_body) = OK "b.example 2"
 certificate host mismatch
 get_body(call_body) = OK ""

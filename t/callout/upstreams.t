@@ -52,6 +52,8 @@ qr{^200 unix:.* /x a.example$}
 === TEST 2: upstream: a unix socket, without the map
 --- plugin eval
 "request_headers http_call unix:\$TEST_NGINX_HTML_DIR/backend.sock 5000 :authority=a.example\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- backend
 return 200 "$host";
 --- location eval: $::LOCATION
@@ -63,6 +65,8 @@ return 200 "$host";
 === TEST 3: upstream: address and port
 --- plugin eval
 "request_headers http_call 127.0.0.1:\$TEST_NGINX_RAND_PORT_1 5000\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- http_config
     server {
         listen 127.0.0.1:$TEST_NGINX_RAND_PORT_1;
@@ -77,6 +81,8 @@ return 200 "$host";
 === TEST 4: upstream: an IPv6 address
 --- plugin eval
 "request_headers http_call [::1]:\$TEST_NGINX_RAND_PORT_1 5000\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- http_config
     server {
         listen [::1]:$TEST_NGINX_RAND_PORT_1;
@@ -97,6 +103,8 @@ request_headers http_call [::1] 5000
 request_headers pause
 http_call_response log info answered
 http_call_response nth 3 local_response 200 done
+--- plugin_options
+callouts = "any",
 --- response_body chop
 done
 --- grep_error_log eval: qr/a callout to \S+/
@@ -127,6 +135,8 @@ request_headers http_call svc.example 5000
 request_headers pause
 http_call_response echo_params
 http_call_response local_response 200 done
+--- plugin_options
+callouts = "any",
 --- response_body chop
 done
 --- plugin_log
@@ -146,6 +156,8 @@ request_headers http_call svc.example 5000
 request_headers pause
 http_call_response echo_params
 http_call_response local_response 200 done
+--- plugin_options
+callouts = "any",
 --- udp_listen: $TEST_NGINX_RAND_PORT_1
 --- udp_reply eval: ::dns(3)
 --- response_body chop
@@ -164,6 +176,8 @@ a callout to http://svc.example:80 failed: connect: svc.example could not be res
     }
 --- plugin eval
 "request_headers http_call svc.example:\$TEST_NGINX_RAND_PORT_2 5000\n$::SHOW"
+--- plugin_options
+callouts = "any",
 --- udp_listen: $TEST_NGINX_RAND_PORT_1
 --- udp_reply eval: ::dns(0)
 --- location eval: $::LOCATION
@@ -180,6 +194,8 @@ request_headers http_call svc.example 500
 request_headers pause
 http_call_response echo_params
 http_call_response local_response 200 done
+--- plugin_options
+callouts = "any",
 --- response_body chop
 done
 --- error_log
@@ -201,6 +217,8 @@ request_headers pause
 http_call_response get_body call_body
 http_call_response nth 1 http_call svc.example:$TEST_NGINX_RAND_PORT_2 5000
 http_call_response nth 2 local_response 200 done
+--- plugin_options
+callouts = "any",
 --- udp_listen: $TEST_NGINX_RAND_PORT_1
 --- udp_reply eval: ::dns(0)
 --- response_body chop

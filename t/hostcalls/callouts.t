@@ -37,6 +37,8 @@ request_headers proxy_http_call "callout" {:method=GET,:path=/,:authority=a,:sch
 request_headers proxy_http_call "callout" {:method=GET,:path=/,:authority=a,:status=200} "" "" 1000 *
 request_headers proxy_http_call "callout" "xxxx" "" "" 1000 *
 request_headers proxy_http_call "callout" {:method=GET,:path=/,:authority=a} "" "xxxx" 1000 *
+--- plugin_options
+callouts = "any",
 --- callout
 return 200 "";
 --- response_body
@@ -103,6 +105,8 @@ request_headers http_call host:65536 1000
 request_headers http_call host:x 1000
 request_headers http_call unix: 1000
 request_headers http_call "a b" 1000 :authority=a
+--- plugin_options
+callouts = "any",
 --- response_body
 hello
 --- plugin_log
@@ -127,6 +131,8 @@ http_call("a b" 1000 :authority=a) = BAD_ARGUMENT
 --- plugin
 request_headers proxy_http_call "callout" {:method=GET,:path=/,:authority=a} "" "" -1 *
 request_headers proxy_http_call "callout" {:method=GET,:path=/,:authority=a} "" "" 0x80000000 *
+--- plugin_options
+callouts = "any",
 --- callout
 return 200 "";
 --- response_body
@@ -147,6 +153,8 @@ request_headers proxy_http_call "callout" {:method=GET,:path=/,:authority=a} 0xf
 request_headers proxy_http_call "callout" {:method=GET,:path=/,:authority=a} "" 0xfffffff0 100 1000 *
 request_headers proxy_http_call "callout" {:method=GET,:path=/,:authority=a} "" "" 1000 0xfffffffd
 request_headers proxy_dispatch_http_call 0xfffffff0 100 {} "" "" 1000 *
+--- plugin_options
+callouts = "any",
 --- callout
 content_by_lua_block { ngx.log(ngx.ERR, "it was called") }
 --- response_body
@@ -166,6 +174,8 @@ it was called
 === TEST 7: alias: proxy_dispatch_http_call is the same function
 --- plugin
 request_headers proxy_dispatch_http_call "callout" {:method=GET,:path=/} "" "" 1000 *
+--- plugin_options
+callouts = "any",
 --- callout
 return 200 "";
 --- plugin_log
@@ -205,6 +215,8 @@ request_headers pause
 http_call_response grpc_status
 http_call_response once http_call 127.0.0.1:1 1000
 http_call_response nth 2 continue request
+--- plugin_options
+callouts = "any",
 --- callout
 return 200 "";
 --- response_body

@@ -76,6 +76,8 @@ http_call_response get_pairs call_response
 http_call_response get_header call_response :status
 http_call_response get_body call_body
 http_call_response continue request
+--- plugin_options
+callouts = "any",
 --- plugin_log eval
 qr/\Ahttp_call\(127.0.0.1:1 1000\) = OK 1
 a callout to http:\/\/127.0.0.1:1 failed: .*

@@ -66,8 +66,8 @@ false: unknown option "table", known are: all of them
 false: option "root_id" must be a string
 false: option "vm_config" must be a string
 false: option "upstreams" must be a table
-false: option "upstreams" must map names to addresses, both strings
-false: option "upstreams" must map names to addresses, both strings
+false: option "upstreams": must map names, which are strings, to upstreams
+false: option "upstreams": "auth" must be an address or a table with addresses
 false: option "pause_timeout" must be a number
 false: option "pause_timeout" must be a number of seconds above 0
 false: option "pause_timeout" must be a number of seconds above 0

@@ -6,22 +6,19 @@ local ffi = require "ffi"
 local semaphore = require "ngx.semaphore"
 local library = require "resty.proxy_wasm.lib"
 local foreign = require "resty.proxy_wasm.foreign"
+local connection = require "resty.proxy_wasm.connection"
 
 
+local max             = math.max
 local error           = error
 local pcall           = pcall
 local tostring        = tostring
-local str_find        = string.find
 local ffi_gc          = ffi.gc
 local ngx             = ngx
 local ngx_log         = ngx.log
 local ngx_now         = ngx.now
-local ngx_tcp         = ngx.socket.tcp
 local ngx_timer_at    = ngx.timer.at
-local ngx_sleep       = ngx.sleep
 local ngx_spawn       = ngx.thread.spawn
-local ngx_wait        = ngx.thread.wait
-local ngx_kill        = ngx.thread.kill
 local ERR             = ngx.ERR
 
 local lib        = library.lib
@@ -33,9 +30,9 @@ local MISBEHAVED = lib.RPW_MISBEHAVED
 -- Bytes asked for in one read.
 local READ_SIZE = 16384
 
--- Milliseconds that an idle connection is kept, and how many to one place.
-local KEEP_IDLE = 60000
-local KEEP_SIZE = 32
+-- Where another attempt may go: over another connection to the same node, or to
+-- the next node.
+local SAME, NEXT = 1, 2
 
 -- Callouts that one timer takes. nginx gives back what cosockets and threads
 -- take from a timer's memory only when the timer ends, and on a busy worker it
@@ -81,68 +78,24 @@ local function fail(callout, why)
 end
 
 
-local function dial(sock, to, options)
-    return sock:connect(to.host, to.port, options)
-end
-
-
--- A thread wants a Lua function.
-local function sleep(seconds)
-    ngx_sleep(seconds)
-end
-
-
--- As the socket's connect. Its timeout does not hold for nginx's resolver,
--- which has one of its own (resolver_timeout, 30 seconds).
-local function connect_by_name(sock, to, options, left)
-    local connecting = ngx_spawn(dial, sock, to, options)
-    local sleeping = ngx_spawn(sleep, left() / 1000)
-    local ran, ok, err = ngx_wait(connecting, sleeping)
-    ngx_kill(connecting)
-    ngx_kill(sleeping)
-    if ran and ok then
-        return true
-    end
-    return nil, (not ran and ok) or err or "timeout"
-end
-
-
-local function connect(sock, to, left)
-    local options = { pool = to.pool, pool_size = KEEP_SIZE }
-    sock:settimeout(left())
-    if to.port == 0 then
-        return sock:connect(to.host, options)
-    end
-    -- Neither an IPv4 address nor an IPv6 one in brackets.
-    if not str_find(to.host, "^[%d.]+$") and not str_find(to.host, "^%[") then
-        return connect_by_name(sock, to, options, left)
-    end
-    return dial(sock, to, options)
-end
-
-
--- Connects, shakes hands, sends. Gives the socket and whether it is a kept
--- one; or nil, why not, and whether a kept one failed.
+-- Connects and sends. Gives the socket and whether it is a kept one; or nil, why
+-- not, and where another attempt may go.
 local function open(to, left)
-    local sock = ngx_tcp()
-    local ok, err = connect(sock, to, left)
-    if not ok then
-        return nil, "connect: " .. err, false
-    end
-    local kept = sock:getreusedtimes() > 0
-    if to.tls and not kept then
-        sock:settimeout(left())
-        ok, err = sock:sslhandshake(nil, to.server_name, true)
-        if not ok then
-            sock:close()
-            return nil, "TLS handshake: " .. err, false
-        end
+    local sock, kept = connection.open(to, function()
+        -- The other nodes must have their share of the time, too.
+        return max(left() / (to.nodes_left + 1), 1)
+    end)
+    if not sock then
+        return nil, kept, NEXT
     end
     sock:settimeout(left())
-    ok, err = sock:send(to.output)
+    local ok, err = sock:send(to.output)
     if not ok then
         sock:close()
-        return nil, "send: " .. err, kept and err ~= "timeout"
+        if err == "timeout" then
+            return nil, "send: timeout"
+        end
+        return nil, "send: " .. err, kept and SAME or to.repeatable and NEXT
     end
     return sock, kept
 end
@@ -173,14 +126,14 @@ local function read(callout, sock, left)
 end
 
 
--- One attempt. Gives true; or nil, why not, and whether another may do.
+-- One attempt. Gives true; or nil, why not, and where another may go.
 local function try(callout, to, left)
-    local sock, kept, stale = open(to, left)
+    local sock, kept, another = open(to, left)
     if not sock then
-        return nil, kept, stale
+        return nil, kept, another
     end
     local rc, err, nothing = read(callout, sock, left)
-    if rc ~= lib.RPW_CALLOUT_KEEP or not sock:setkeepalive(KEEP_IDLE, KEEP_SIZE) then
+    if rc ~= lib.RPW_CALLOUT_KEEP or not connection.keep(sock) then
         sock:close()
     end
     if rc then
@@ -188,25 +141,35 @@ local function try(callout, to, left)
     end
     -- Perhaps it was closed while the request was on its way: but perhaps the
     -- upstream has seen the request.
-    return nil, err, kept and nothing and to.repeatable
+    return nil, err, nothing and to.repeatable and (kept and SAME or NEXT)
 end
 
 
-local function exchange(callout)
+-- Where the callout goes now.
+local function read_target(callout)
     lib.rpw_callout_target(callout, target)
     lib.rpw_callout_output(callout, output)
     local t = target[0]
-    local deadline = ngx_now() + t.timeout / 1000
     local to = {
         host = to_string(t.host),
         port = t.port,
         tls = t.tls == 1,
         server_name = to_string(t.server_name),
+        verify = t.verify == 1,
+        nodes_left = t.nodes_left,
         repeatable = t.repeatable == 1,
+        timeout = t.timeout,
         output = to_string(output[0]),
     }
     to.pool = "proxy-wasm:" .. to.host .. ":" .. to.port
-              .. (to.tls and ":tls:" .. to.server_name or "")
+              .. (to.tls and (to.verify and ":tls:" or ":tls-unverified:") .. to.server_name or "")
+    return to
+end
+
+
+local function exchange(callout)
+    local to = read_target(callout)
+    local deadline = ngx_now() + to.timeout / 1000
 
     -- Milliseconds; never 0, which would mean no timeout.
     local function left()
@@ -214,15 +177,24 @@ local function exchange(callout)
         return ms > 1 and ms or 1
     end
 
-    local ok, err, again
-    -- The other side may close kept connections whenever it likes, all of them.
-    for _ = 1, KEEP_SIZE + 1 do
-        ok, err, again = try(callout, to, left)
-        if ok or not again or left() <= 1 then
-            break
+    while true do
+        local ok, err, another
+        -- The other side may close kept connections whenever it likes, all of
+        -- them.
+        for _ = 1, connection.KEEP_SIZE + 1 do
+            ok, err, another = try(callout, to, left)
+            if another ~= SAME or left() <= 1 then
+                break
+            end
         end
+        if ok then
+            return true
+        end
+        if not another or left() <= 1 or lib.rpw_callout_next(callout, err, #err) == 0 then
+            return nil, err
+        end
+        to = read_target(callout)
     end
-    return ok, err
 end
 
 

@@ -58,6 +58,10 @@ typedef struct rpw_target {
 
     struct rpw_str server_name;
 
+    int32_t verify;
+
+    int32_t nodes_left;
+
     int32_t timeout;
 
     int32_t repeatable;
@@ -99,9 +103,13 @@ typedef struct rpw_options {
     struct rpw_str vm_configuration;
 
     struct rpw_str upstreams;
+
+    struct rpw_str callouts;
 } rpw_options;
 
 void rpw_callout_target(struct rpw_callout *callout, struct rpw_target *target);
+
+int32_t rpw_callout_next(struct rpw_callout *callout, const char *reason, int32_t reason_len);
 
 void rpw_callout_output(struct rpw_callout *callout, struct rpw_str *output);
 
@@ -129,6 +137,10 @@ int32_t rpw_on_foreign_function(const struct rpw_root *root,
                                 uint32_t function,
                                 const char *data,
                                 int32_t data_len);
+
+int32_t rpw_check_upstreams(const char *map, int32_t len);
+
+int32_t rpw_find_host(const char *name, int32_t name_len, char *address);
 
 int32_t rpw_use_dict(void *userdata);
 

@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 local library = require "resty.proxy_wasm.lib"
 local foreign = require "resty.proxy_wasm.foreign"
+local upstreams = require "resty.proxy_wasm.upstreams"
 
 
 local type       = type
@@ -14,9 +15,6 @@ local sort       = table.sort
 local concat     = table.concat
 local ceil       = math.ceil
 local io_open    = io.open
-local str_char   = string.char
-local bit_band   = require("bit").band
-local bit_rshift = require("bit").rshift
 local ffi_gc     = ffi.gc
 local ffi_new    = ffi.new
 local ffi_istype = ffi.istype
@@ -74,6 +72,7 @@ local OPTIONS = {
     vm_id = "string",
     vm_config = "string",
     upstreams = "table",
+    callouts = "string or list",
     pause_timeout = "number",
     resume = { continue = 0, callouts = lib.RPW_RESUME_AFTER_CALLOUTS },
     property_encoding = { binary = 0, string = lib.RPW_TEXT_PROPERTIES },
@@ -113,7 +112,7 @@ function _M.check_options(opts)
             if expected[value] == nil then
                 return "option \"" .. key .. "\" must be one of: " .. sorted(expected)
             end
-        elseif type(value) ~= expected then
+        elseif key ~= "callouts" and type(value) ~= expected then
             return "option \"" .. key .. "\" must be a " .. expected
         end
     end
@@ -128,30 +127,15 @@ function _M.check_options(opts)
             return "option \"" .. key .. "\" must be a number of bytes from 1 on"
         end
     end
-    for name, address in pairs(opts.upstreams or {}) do
-        if type(name) ~= "string" or type(address) ~= "string" then
-            return "option \"upstreams\" must map names to addresses, both strings"
-        end
+    local wrong = upstreams.check(opts.upstreams or {})
+    if wrong then
+        return "option \"upstreams\": " .. wrong
+    end
+    wrong = opts.callouts ~= nil and upstreams.check_callouts(opts.callouts)
+    if wrong then
+        return "option \"callouts\" " .. wrong
     end
     return nil
-end
-
-
-local function u32(number)
-    return str_char(bit_band(number, 255), bit_band(bit_rshift(number, 8), 255),
-                    bit_band(bit_rshift(number, 16), 255), bit_rshift(number, 24))
-end
-
-
--- The serialized map of the specification.
-local function serialize(map)
-    local count, sizes, data = 0, {}, {}
-    for key, value in pairs(map) do
-        count = count + 1
-        sizes[count] = u32(#key) .. u32(#value)
-        data[count] = key .. "\0" .. value .. "\0"
-    end
-    return u32(count) .. concat(sizes) .. concat(data)
 end
 
 
@@ -204,7 +188,8 @@ local function load(name, bytes, opts)
     end
     -- Locals, so that nothing is collected while the library reads it.
     local root_id, vm_config = opts.root_id or "", opts.vm_config or ""
-    local upstreams = serialize(opts.upstreams or {})
+    local named = upstreams.encode(opts.upstreams or {})
+    local callouts = upstreams.encode_callouts(opts.callouts)
     local options = ffi_new("rpw_options", {
         flags = flags,
         -- 0 would be the default.
@@ -213,7 +198,8 @@ local function load(name, bytes, opts)
         root_id = { root_id, #root_id },
         vm_id = { opts.vm_id, opts.vm_id and #opts.vm_id or 0 },
         vm_configuration = { vm_config, #vm_config },
-        upstreams = { upstreams, #upstreams },
+        upstreams = { named, #named },
+        callouts = { callouts, #callouts },
     })
     local plugin = lib.rpw_plugin_load(name, #name, bytes, #bytes, options)
     if plugin == nil then

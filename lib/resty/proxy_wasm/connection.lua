@@ -1,0 +1,197 @@
+-- Connections to the nodes of upstreams: names to addresses, TLS, and idle
+-- connections that are used again.
+
+local ffi = require "ffi"
+local library = require "resty.proxy_wasm.lib"
+
+
+local type       = type
+local error      = error
+local tostring   = tostring
+local max        = math.max
+local str_find   = string.find
+local ngx        = ngx
+local ngx_tcp    = ngx.socket.tcp
+local ngx_sleep  = ngx.sleep
+local ngx_spawn  = ngx.thread.spawn
+local ngx_wait   = ngx.thread.wait
+local ngx_kill   = ngx.thread.kill
+
+local lib = library.lib
+
+
+-- Milliseconds that an idle connection is kept, and how many to one place.
+local KEEP_IDLE = 60000
+local KEEP_SIZE = 32
+
+
+local _M = {
+    KEEP_SIZE = KEEP_SIZE,
+}
+
+-- The operator's own resolver.
+local resolver
+
+local address_text = ffi.new("char[64]")
+
+
+-- Names go to `fn` first: see the README.
+function _M.set_resolver(fn)
+    if fn ~= nil and type(fn) ~= "function" then
+        error("the resolver must be a function or nil", 2)
+    end
+    resolver = fn
+end
+
+
+-- A thread wants a Lua function.
+local function sleep(seconds)
+    ngx_sleep(seconds)
+end
+
+
+-- As `fn(...)`, which may yield, but for so many milliseconds at most: nginx's
+-- resolver, for one, heeds no timeout of ours.
+local function within(milliseconds, fn, a, b, c)
+    local working = ngx_spawn(fn, a, b, c)
+    local sleeping = ngx_spawn(sleep, milliseconds / 1000)
+    local ran, result, err = ngx_wait(working, sleeping)
+    ngx_kill(working)
+    ngx_kill(sleeping)
+    if not ran then
+        return nil, tostring(result)
+    end
+    if result == nil and err == nil then
+        return nil, "timeout"
+    end
+    return result, err
+end
+
+
+-- Gives an address as the cosocket takes it, or nil.
+local function to_address(text)
+    if type(text) ~= "string" then
+        return nil
+    end
+    if str_find(text, "^%d+%.%d+%.%d+%.%d+$") or str_find(text, "^%[[%x:.]+%]$") then
+        return text
+    end
+    return str_find(text, "^%x*:[%x:.]+$") and "[" .. text .. "]" or nil
+end
+
+
+-- False: it does not know the name.
+local function ask(host)
+    local found, err = resolver(host)
+    if found == nil and err == nil then
+        return false
+    end
+    return found, err
+end
+
+
+-- Addresses of a name by the operator's resolver; false when that leaves the
+-- name to others; or nil and why not.
+local function ask_resolver(host, left)
+    local found, err = within(left(), ask, host)
+    if found == false then
+        return false
+    end
+    if found == nil then
+        return nil, "the resolver for \"" .. host .. "\": " .. tostring(err)
+    end
+    local list = type(found) == "table" and found or { found }
+    local addresses = {}
+    for i = 1, #list do
+        addresses[i] = to_address(list[i])
+        if not addresses[i] then
+            return nil, "the resolver for \"" .. host .. "\" gave \"" .. tostring(list[i])
+                        .. "\", which is no address"
+        end
+    end
+    if #addresses == 0 then
+        return nil, "the resolver for \"" .. host .. "\" gave no address"
+    end
+    return addresses
+end
+
+
+local function find_host(host)
+    local len = lib.rpw_find_host(host, #host, address_text)
+    return len > 0 and { ffi.string(address_text, len) } or nil
+end
+
+
+local function dial(sock, host, port, pool)
+    return sock:connect(host, port, { pool = pool, pool_size = KEEP_SIZE })
+end
+
+
+local function connect(sock, to, left)
+    local host, port = to.host, to.port
+    if port == 0 then
+        sock:settimeout(left())
+        return sock:connect(host, { pool = to.pool, pool_size = KEEP_SIZE })
+    end
+    -- An IPv4 address, or an IPv6 one in brackets.
+    if to_address(host) then
+        sock:settimeout(left())
+        return dial(sock, host, port, to.pool)
+    end
+    local addresses, err
+    if resolver then
+        addresses, err = ask_resolver(host, left)
+        if addresses == nil then
+            return nil, err
+        end
+    end
+    addresses = addresses or find_host(host)
+    if not addresses then
+        sock:settimeout(left())
+        return within(left(), dial, sock, host, port, to.pool)
+    end
+    local ok
+    for i = 1, #addresses do
+        -- The others must have their share of the time, too.
+        sock:settimeout(max(left() / (#addresses - i + 1), 1))
+        ok, err = sock:connect(addresses[i], port, {
+            pool = to.pool .. "@" .. addresses[i],
+            pool_size = KEEP_SIZE,
+        })
+        if ok then
+            return true
+        end
+    end
+    return nil, err
+end
+
+
+-- Connects, and shakes hands. `to` has host, port (0: a unix socket), pool,
+-- tls, server_name, verify; `left` gives the milliseconds that are left.
+-- Gives the socket and whether it is a kept one, or nil and why not.
+function _M.open(to, left)
+    local sock = ngx_tcp()
+    local ok, err = connect(sock, to, left)
+    if not ok then
+        return nil, "connect: " .. tostring(err)
+    end
+    local kept = sock:getreusedtimes() > 0
+    if to.tls and not kept then
+        sock:settimeout(left())
+        ok, err = sock:sslhandshake(nil, to.server_name, to.verify)
+        if not ok then
+            sock:close()
+            return nil, "TLS handshake for \"" .. to.server_name .. "\": " .. tostring(err)
+        end
+    end
+    return sock, kept
+end
+
+
+-- Keeps a connection for the next callout to the same place.
+function _M.keep(sock)
+    return sock:setkeepalive(KEEP_IDLE, KEEP_SIZE)
+end
+
+
+return _M

@@ -1,0 +1,190 @@
+-- Upstreams by name: checked, and written as the library reads them.
+
+local library = require "resty.proxy_wasm.lib"
+
+
+local type     = type
+local error    = error
+local pairs    = pairs
+local tostring = tostring
+local sort     = table.sort
+local concat   = table.concat
+local str_char = string.char
+local str_find = string.find
+local bit_band   = require("bit").band
+local bit_rshift = require("bit").rshift
+
+local lib        = library.lib
+local last_error = library.last_error
+
+
+-- What an upstream has beside its addresses, which are its list part.
+local FIELDS = {
+    tls = "boolean",
+    verify = "boolean",
+    sni = "string",
+}
+
+
+local _M = {}
+
+-- Those of all plugins that are loaded from now on.
+local common = {}
+
+
+local function u32(number)
+    return str_char(bit_band(number, 255), bit_band(bit_rshift(number, 8), 255),
+                    bit_band(bit_rshift(number, 16), 255), bit_rshift(number, 24))
+end
+
+
+-- The serialized map of the specification, of keys and values in turn.
+local function serialize(list)
+    local sizes, data = {}, {}
+    for i = 1, #list, 2 do
+        local key, value = list[i], list[i + 1]
+        sizes[#sizes + 1] = u32(#key) .. u32(#value)
+        data[#data + 1] = key .. "\0" .. value .. "\0"
+    end
+    return u32(#sizes) .. concat(sizes) .. concat(data)
+end
+
+
+local function known_fields()
+    local names = {}
+    for name in pairs(FIELDS) do
+        names[#names + 1] = name
+    end
+    sort(names)
+    return concat(names, ", ")
+end
+
+
+-- A sentence about what is wrong with one upstream, or nil.
+local function check_one(upstream)
+    if type(upstream) == "string" then
+        return nil
+    end
+    if type(upstream) ~= "table" then
+        return "must be an address or a table with addresses"
+    end
+    if #upstream == 0 then
+        return "has no address: they are its list part, { \"host:port\", … }"
+    end
+    for key, value in pairs(upstream) do
+        local expected = type(key) == "number" and "string" or FIELDS[key]
+        if not expected then
+            return "has the unknown field \"" .. tostring(key) .. "\", known are: "
+                   .. known_fields()
+        end
+        if type(value) ~= expected then
+            return type(key) == "number" and "must have addresses that are strings"
+                   or "must have a " .. expected .. " as its field \"" .. key .. "\""
+        end
+    end
+    return nil
+end
+
+
+-- A sentence about the first upstream that is wrong, or nil.
+function _M.check(upstreams)
+    for name, upstream in pairs(upstreams) do
+        if type(name) ~= "string" then
+            return "must map names, which are strings, to upstreams"
+        end
+        local wrong = check_one(upstream)
+        if wrong then
+            return "\"" .. name .. "\" " .. wrong
+        end
+    end
+    return nil
+end
+
+
+local function encode_one(upstream)
+    if type(upstream) == "string" then
+        return serialize { "address", upstream }
+    end
+    local fields = {}
+    for i = 1, #upstream do
+        fields[#fields + 1] = "address"
+        fields[#fields + 1] = upstream[i]
+    end
+    for key in pairs(FIELDS) do
+        if upstream[key] ~= nil then
+            fields[#fields + 1] = key
+            fields[#fields + 1] = tostring(upstream[key])
+        end
+    end
+    return serialize(fields)
+end
+
+
+-- What the library reads: the plugin's own, and the common ones of other names.
+function _M.encode(own)
+    local list = {}
+    for name, upstream in pairs(own) do
+        list[#list + 1] = name
+        list[#list + 1] = encode_one(upstream)
+    end
+    for name, encoded in pairs(common) do
+        if own[name] == nil then
+            list[#list + 1] = name
+            list[#list + 1] = encoded
+        end
+    end
+    return serialize(list)
+end
+
+
+-- Defines upstreams for all plugins that are loaded from now on, in place of
+-- those that were.
+function _M.define(upstreams)
+    if type(upstreams) ~= "table" then
+        error("upstreams must be a table", 2)
+    end
+    local wrong = _M.check(upstreams)
+    if wrong then
+        error("upstreams: " .. wrong, 2)
+    end
+    local list, encoded = {}, {}
+    for name, upstream in pairs(upstreams) do
+        encoded[name] = encode_one(upstream)
+        list[#list + 1] = name
+        list[#list + 1] = encoded[name]
+    end
+    list = serialize(list)
+    if lib.rpw_check_upstreams(list, #list) ~= 0 then
+        error(last_error(), 2)
+    end
+    common = encoded
+end
+
+
+-- A sentence about what is wrong with the option "callouts", or nil.
+function _M.check_callouts(callouts)
+    if callouts == "upstreams" or callouts == "any" then
+        return nil
+    end
+    if type(callouts) ~= "table" then
+        return "must be \"upstreams\", \"any\", or a list of hosts"
+    end
+    for i = 1, #callouts do
+        if type(callouts[i]) ~= "string" or callouts[i] == "" or str_find(callouts[i], "\n") then
+            return "must be a list of hosts, each a string"
+        end
+    end
+    return nil
+end
+
+
+-- Patterns as the library reads them.
+function _M.encode_callouts(callouts)
+    if type(callouts) == "table" then
+        return concat(callouts, "\n")
+    end
+    return callouts == "any" and "*" or ""
+end
+
+
+return _M
