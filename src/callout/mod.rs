@@ -16,6 +16,7 @@ mod head;
 pub mod http1;
 mod request;
 pub mod target;
+pub mod tls;
 mod upstream;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use error::Error;
 pub use http1::{Http1, Progress};
 pub use request::Request;
 pub use target::{Target, TargetError};
+pub use tls::{Tls, TlsConfig, TlsError, TlsOptions};
 pub use upstream::{NoRoute, Route, Upstream, Upstreams};
 
 /// Names and values in order, one entry per value.

@@ -4,4 +4,5 @@ mod exchange;
 mod hostile;
 mod request;
 mod target;
+mod tls;
 mod upstream;
