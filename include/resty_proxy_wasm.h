@@ -180,6 +180,14 @@ typedef struct rpw_options {
     int32_t pause_timeout;
     // Bytes of a response body that a Pause holds back; 0: the default.
     int32_t max_held_body;
+    // Bytes of a body that the plugin writes; 0: the default.
+    int32_t max_written_body;
+    // Callouts in flight; 0: the default.
+    int32_t max_callouts;
+    // Http contexts alive; 0: the default.
+    int32_t max_contexts;
+    // Lines of the log within a second; 0: the default.
+    int32_t max_log_lines;
     // `plugin_root_id`.
     struct rpw_str root_id;
     // Plugins of one VM id share data and queues; NULL: the plugin's own.

@@ -40,16 +40,8 @@ fn load() -> *mut rpw_plugin {
 
 fn load_guest(text: &str) -> *mut rpw_plugin {
     let code = wat::parse_str(text).unwrap();
-    let options = rpw_options {
-        flags: 0,
-        pause_timeout: 0,
-        max_held_body: 0,
-        root_id: NO_STR,
-        vm_id: NO_STR,
-        vm_configuration: NO_STR,
-        upstreams: NO_STR,
-        callouts: NO_STR,
-    };
+    // SAFETY: numbers and pointers; all 0 are the defaults.
+    let options: rpw_options = unsafe { std::mem::zeroed() };
     // SAFETY: all of it is alive.
     let plugin = unsafe {
         rpw_plugin_load(

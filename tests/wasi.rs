@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use resty_proxy_wasm::abi::limits::{MAX_RANDOM_BYTES, MAX_WASI_LINE};
+use resty_proxy_wasm::abi::limits::{Limits, MAX_RANDOM_BYTES, MAX_WASI_LINE};
 use resty_proxy_wasm::abi::property::Encoding;
 use resty_proxy_wasm::abi::types::LogLevel;
 use resty_proxy_wasm::abi::version::AbiVersion;
@@ -145,6 +145,7 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
         encoding: Encoding::default(),
         upstreams: Rc::default(),
         resume_after_callouts: false,
+        limits: Limits::default(),
     };
     let shared = Shared::new(host.store(), b"", b"");
     let state = State::new(host.clone(), Rc::new(plugin), Ids::default(), shared);

@@ -1,5 +1,69 @@
 //! Every limit that the library holds, with its reason.
 
+/// What an operator may set for each plugin, by the options of these names
+/// with `max_` before them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// HTTP callouts in flight, per worker: as many requests as a cluster of
+    /// Envoy's takes. Each has a connection of nginx's.
+    pub callouts: u32,
+    /// Http contexts alive, per worker: more requests than any but the largest
+    /// gateways have in one worker, and some ten MiB of the library's memory.
+    pub contexts: u32,
+    /// Lines of the log within one second, per worker: the file is everybody's,
+    /// and each line is a system call. What is over it is counted and told.
+    pub log_lines: u32,
+    /// Bytes of a body after the plugin has written to it, or of one that it
+    /// makes: four times what a chain hands over.
+    pub written_body: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            callouts: 1024,
+            contexts: 65_536,
+            log_lines: 1000,
+            written_body: 64 << 20,
+        }
+    }
+}
+
+/// Bytes that a plugin writes into one request beside its bodies: headers,
+/// variables, property values. nginx frees all of that, also what was
+/// replaced, only with the request. As much as one map may hold.
+pub const MAX_WRITTEN: usize = 1 << 20;
+
+/// What each of these writes takes beside its bytes.
+pub const WRITE_COST: usize = 64;
+
+/// Bytes of the bodies and headers of a plugin's callouts in flight: a copy of
+/// each is kept until the answer is there.
+pub const MAX_CALLOUT_BYTES: usize = 64 << 20;
+
+/// Bytes of `details` in a local response: it may become the reason phrase.
+pub const MAX_DETAILS: usize = 1024;
+
+/// Bytes of what a guest gives a foreign function: it is copied for Lua, and
+/// `compress` takes its time for each.
+pub const MAX_FOREIGN_ARGUMENT: usize = 32 << 20;
+
+/// Bytes of one call of `proxy_log`: what is behind them is not looked at.
+pub const MAX_LOG_TEXT: usize = 64 << 10;
+
+/// Bytes of one line of it: OpenResty cuts the lines of error.log here, other
+/// nginx earlier.
+pub const MAX_LOG_LINE: usize = 4096;
+
+/// Bytes of a guest's that are shown in a line of the log about it.
+pub const MAX_SHOWN: usize = 256;
+
+/// Bytes of the buffer for results that is kept for the next host function.
+pub const MAX_IDLE_SCRATCH: usize = 1 << 20;
+
+/// Bytes of shared state where there is no `lua_shared_dict` to bound it.
+pub const MAX_HEAP_STORE: usize = 64 << 20;
+
 /// Pairs in a map that a guest hands over: as many as Envoy takes.
 pub const MAX_PAIRS: usize = 1024;
 
@@ -31,7 +95,8 @@ pub const MAX_HELD_RESPONSE_BODY: usize = 16 << 20;
 /// Metric names are kept for the life of the worker.
 pub const MAX_METRIC_NAME: usize = 256;
 
-/// Metrics of one plugin: a hostile guest must not fill the worker's memory.
+/// Metrics of one plugin, those that found no room included: their numbers are
+/// never given again, and all are looked through when metrics are read.
 pub const MAX_METRICS: usize = 10_000;
 
 /// A paused request waits this long before it is answered with 504
@@ -66,8 +131,8 @@ pub const MAX_QUEUE_NEWS: u64 = 1000;
 /// Milliseconds until a plugin that lives by its timers gets a new instance.
 pub const REVIVE_AFTER_MS: u32 = 1000;
 
-/// Queues of all plugins: their counters are never removed.
-pub const MAX_QUEUES: u32 = 10_000;
+/// Queues of one VM id: their counters are never removed.
+pub const MAX_QUEUES: u32 = 1000;
 
 /// Bytes that `uncompress` gives: a few hundred may stand for a billion.
 pub const MAX_UNCOMPRESSED: usize = 16 << 20;

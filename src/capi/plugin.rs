@@ -54,6 +54,14 @@ pub struct rpw_options {
     pub pause_timeout: i32,
     /// Bytes of a response body that a Pause holds back; 0: the default.
     pub max_held_body: i32,
+    /// Bytes of a body that the plugin writes; 0: the default.
+    pub max_written_body: i32,
+    /// Callouts in flight; 0: the default.
+    pub max_callouts: i32,
+    /// Http contexts alive; 0: the default.
+    pub max_contexts: i32,
+    /// Lines of the log within a second; 0: the default.
+    pub max_log_lines: i32,
     /// `plugin_root_id`.
     pub root_id: rpw_str,
     /// Plugins of one VM id share data and queues; NULL: the plugin's own.
@@ -128,6 +136,17 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
     }
     if let Ok(bytes @ 1..) = usize::try_from(options.max_held_body) {
         read.max_held_body = bytes;
+    }
+    let set = |limit: &mut u32, option: i32| {
+        if let Ok(number @ 1..) = u32::try_from(option) {
+            *limit = number;
+        }
+    };
+    set(&mut read.limits.callouts, options.max_callouts);
+    set(&mut read.limits.contexts, options.max_contexts);
+    set(&mut read.limits.log_lines, options.max_log_lines);
+    if let Ok(bytes @ 1..) = usize::try_from(options.max_written_body) {
+        read.limits.written_body = bytes;
     }
     Ok(read)
 }

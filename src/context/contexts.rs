@@ -82,6 +82,8 @@ pub struct HttpContext {
     pub failure_answered: bool,
     /// It was said that too much is held back.
     pub over_limit: bool,
+    /// Bytes that the plugin has written into the request.
+    pub written: usize,
     /// Its response is refused, though its instance lives.
     pub refused: bool,
     /// Callouts that it has in flight.
@@ -119,6 +121,7 @@ impl HttpContext {
             lost: false,
             failure_answered: false,
             over_limit: false,
+            written: 0,
             refused: false,
             callouts: 0,
             request_body: None,

@@ -52,3 +52,14 @@ pub enum Effect {
     /// Performs the callout of this token.
     HttpCall { token: u32 },
 }
+
+impl Effect {
+    /// True when doing both comes to the same as doing only this one.
+    pub fn replaces(&self, earlier: &Effect) -> bool {
+        matches!(
+            (self, earlier),
+            (Effect::SetPath { .. }, Effect::SetPath { .. })
+                | (Effect::CloseStream, Effect::CloseStream)
+        )
+    }
+}

@@ -9,6 +9,7 @@ mod front_map;
 pub mod hasher;
 pub mod header_list;
 pub mod http_contexts;
+pub mod log;
 pub mod phase;
 pub mod request;
 pub mod state;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use super::contexts::{Contexts, HttpContext, Ids, RootContext};
 use super::effect::Effect;
 use super::hasher::FastMap;
+use super::log::LogBudget;
 use super::request::{Header, RequestState};
-use crate::abi::limits::REVIVE_AFTER_MS;
+use crate::abi::limits::{Limits, MAX_CALLOUT_BYTES, MAX_WRITTEN, REVIVE_AFTER_MS, WRITE_COST};
 use crate::abi::pairs::Encoder;
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
@@ -33,6 +34,7 @@ pub struct PluginInfo {
     pub upstreams: Rc<Upstreams>,
     /// A paused request also goes on when its last callout was delivered.
     pub resume_after_callouts: bool,
+    pub limits: Limits,
 }
 
 /// Whose callback runs.
@@ -59,6 +61,15 @@ pub struct Callout {
     pub request: CalloutRequest,
     pub route: Route,
     pub timeout_ms: u32,
+}
+
+impl Callout {
+    /// Bytes that are kept for it.
+    fn size(&self) -> usize {
+        let pairs = self.request.headers.iter().chain(&self.request.trailers);
+        let pairs: usize = pairs.map(|(name, value)| name.len() + value.len()).sum();
+        self.request.body.len() + pairs
+    }
 }
 
 /// Lines that a guest is still writing to stdout and stderr.
@@ -89,6 +100,7 @@ pub struct State {
     pub call_data: Option<Vec<u8>>,
     pub shared: Shared,
     pub stdio: Stdio,
+    pub log_budget: LogBudget,
     /// What [`crate::shared::queues::Queues::enqueued`] was at the last look.
     pub seen_enqueued: u64,
     /// When a lost instance that had timers is made anew.
@@ -120,6 +132,7 @@ impl State {
             call_data: None,
             shared,
             stdio: Stdio::default(),
+            log_budget: LogBudget::default(),
             seen_enqueued: 0,
             revive_at: None,
             done: Vec::new(),
@@ -211,7 +224,7 @@ impl State {
     pub fn revive_later(&mut self) {
         let after_ms = REVIVE_AFTER_MS;
         self.revive_at = Some(Instant::now() + Duration::from_millis(after_ms.into()));
-        self.effects.push_back(Effect::Timer { after_ms });
+        self.push_shared(Effect::Timer { after_ms });
     }
 
     // -- effects -----------------------------------------------------------
@@ -224,11 +237,49 @@ impl State {
         let driven = self.current.active;
         let http = self.http().ok_or(Status::BadArgument)?;
         let (id, serial) = (http.id, http.serial);
+        http.effects.retain(|earlier| !effect.replaces(earlier));
         http.effects.push_back(effect);
         if id != driven {
-            self.effects.push_back(Effect::Resume { serial });
+            self.push_shared(Effect::Resume { serial });
         }
         Ok(())
+    }
+
+    /// Leaves work that is no request's own. What a guest asks for again and
+    /// again is done once.
+    pub fn push_shared(&mut self, effect: Effect) {
+        for earlier in &mut self.effects {
+            match (earlier, &effect) {
+                (Effect::Resume { serial }, Effect::Resume { serial: again })
+                    if *serial == *again =>
+                {
+                    return;
+                }
+                (Effect::Timer { after_ms }, Effect::Timer { after_ms: again }) => {
+                    *after_ms = (*after_ms).min(*again);
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.effects.push_back(effect);
+    }
+
+    /// Counts bytes that the guest writes into the request of the effective
+    /// http context. False: they are too many, and must not be written.
+    pub fn spend(&mut self, bytes: usize) -> bool {
+        let Some(http) = self.http() else {
+            return true;
+        };
+        let written = http
+            .written
+            .saturating_add(bytes)
+            .saturating_add(WRITE_COST);
+        let fits = written <= MAX_WRITTEN;
+        if fits {
+            http.written = written;
+        }
+        fits
     }
 
     /// Lets a paused http context go on. In its own callback, which may pause
@@ -266,7 +317,27 @@ impl State {
 
     /// Keeps a callout for Lua to perform. Gives its token: unique in this
     /// instance, never 0.
-    pub fn add_callout(&mut self, callout: Callout) -> u32 {
+    ///
+    /// Errors: [`Status::InternalFailure`] when too many are in flight, or too
+    /// large ones; SDKs know it here, as Envoy gives it.
+    pub fn add_callout(&mut self, callout: Callout) -> Result<u32, Status> {
+        let limit = self.plugin.limits.callouts;
+        if self.callouts.len() >= limit as usize {
+            let line = format!(
+                "a callout is refused: {limit} are in flight, which is the limit (option \
+                 max_callouts)"
+            );
+            self.log(LogLevel::Error, line.as_bytes());
+            return Err(Status::InternalFailure);
+        }
+        let kept: usize = self.callouts.values().map(Callout::size).sum();
+        if kept + callout.size() > MAX_CALLOUT_BYTES {
+            let line = format!(
+                "a callout is refused: those in flight would have more than {MAX_CALLOUT_BYTES} bytes"
+            );
+            self.log(LogLevel::Error, line.as_bytes());
+            return Err(Status::InternalFailure);
+        }
         let token = loop {
             self.last_token = self.last_token.wrapping_add(1);
             if self.last_token != 0 && !self.callouts.contains_key(&self.last_token) {
@@ -278,7 +349,7 @@ impl State {
         }
         self.callouts.insert(token, callout);
         self.effects.push_back(Effect::HttpCall { token });
-        token
+        Ok(token)
     }
 
     /// Ends a callout.
@@ -331,46 +402,6 @@ impl State {
             );
         }
         result
-    }
-
-    // -- log ---------------------------------------------------------------
-
-    /// Writes a line that names the plugin to the log of the effective
-    /// request.
-    pub fn log(&mut self, level: LogLevel, line: &[u8]) {
-        let request = self.log_request();
-        log_line(&*self.host, &self.plugin.name, request, level, line);
-    }
-}
-
-/// Writes a plugin's text to the log, line by line: each line names the
-/// plugin, and control characters are escaped, so that no guest can write a
-/// line that looks like somebody else's.
-pub fn log_line(
-    host: &dyn Host,
-    plugin: &[u8],
-    request: Option<Request>,
-    level: LogLevel,
-    text: &[u8],
-) {
-    if (level as u32) < host.log_level(request) as u32 {
-        return;
-    }
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    let mut line = Vec::with_capacity(plugin.len() + text.len() + 16);
-    for part in text.split(|byte| *byte == b'\n') {
-        line.clear();
-        line.extend_from_slice(b"[proxy-wasm] ");
-        line.extend_from_slice(plugin);
-        line.extend_from_slice(b": ");
-        for byte in part.strip_suffix(b"\r").unwrap_or(part) {
-            match byte {
-                b'\t' => line.push(b'\t'),
-                0..b' ' | 0x7f => line.extend(byte.escape_ascii()),
-                _ => line.push(*byte),
-            }
-        }
-        host.log(request, level, &line);
     }
 }
 

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::nginx::method_bit;
 use super::store::{HeapStore, Store};
@@ -108,6 +109,8 @@ pub struct MemoryHost {
     last: Cell<usize>,
     log: RefCell<Vec<(LogLevel, String)>>,
     level: Cell<Option<LogLevel>>,
+    /// `None`: what the system's clock says.
+    second: Cell<Option<i64>>,
     store: RefCell<Rc<dyn Store>>,
 }
 
@@ -125,6 +128,7 @@ impl MemoryHost {
             last: Cell::default(),
             log: RefCell::default(),
             level: Cell::default(),
+            second: Cell::default(),
             store: RefCell::new(Rc::new(HeapStore::default())),
         }
     }
@@ -181,6 +185,11 @@ impl MemoryHost {
         self.level.set(Some(level));
     }
 
+    /// The second that it is from now on.
+    pub fn set_second(&self, second: i64) {
+        self.second.set(Some(second));
+    }
+
     fn read<T>(
         &self,
         request: Request,
@@ -226,6 +235,13 @@ impl Host for MemoryHost {
 
     fn log_level(&self, _: Option<Request>) -> LogLevel {
         self.level.get().unwrap_or(LogLevel::Trace)
+    }
+
+    fn second(&self) -> i64 {
+        self.second.get().unwrap_or_else(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH);
+            since.map_or(0, |since| since.as_secs() as i64)
+        })
     }
 
     fn phase(&self, request: Request) -> Phase {

@@ -54,6 +54,9 @@ pub trait Host {
     /// The most talkative level that this log writes at all.
     fn log_level(&self, request: Option<Request>) -> LogLevel;
 
+    /// The second that the host takes it to be: no system call.
+    fn second(&self) -> i64;
+
     // -- the request's life ------------------------------------------------
 
     fn phase(&self, request: Request) -> Phase;

@@ -244,6 +244,11 @@ impl Host for NginxHost {
         }
     }
 
+    fn second(&self) -> i64 {
+        // SAFETY: it only reads nginx's clock.
+        unsafe { (self.symbols.time)() }
+    }
+
     fn phase(&self, request: Request) -> Phase {
         let mut message: *mut c_char = ptr::null_mut();
         // SAFETY: the request is live; `message` outlives the call.

@@ -5,6 +5,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
+use crate::abi::limits::MAX_HEAP_STORE;
+
 /// The store has no room for the entry; what was there stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -38,10 +40,24 @@ enum Entry {
     Number(f64),
 }
 
+impl Entry {
+    fn size(&self) -> usize {
+        match self {
+            Entry::Bytes(bytes) => bytes.len(),
+            Entry::Number(_) => size_of::<f64>(),
+        }
+    }
+}
+
+/// What an entry takes beside its name and its value.
+const ENTRY_COST: usize = 64;
+
 /// A store of this process alone.
 #[derive(Default)]
 pub struct HeapStore {
     entries: RefCell<HashMap<Vec<u8>, Entry>>,
+    /// Bytes that all entries take.
+    used: Cell<usize>,
     /// For tests: entries that it may have, or 0 for any number.
     room: Cell<usize>,
 }
@@ -65,9 +81,19 @@ impl HeapStore {
         if !known && room > 0 && entries.len() >= room {
             return Err(Full);
         }
+        let old = entries.get(name).map_or(0, |old| size(name, old));
+        let used = self.used.get() - old + size(name, &entry);
+        if used > MAX_HEAP_STORE {
+            return Err(Full);
+        }
+        self.used.set(used);
         entries.insert(name.to_vec(), entry);
         Ok(true)
     }
+}
+
+fn size(name: &[u8], entry: &Entry) -> usize {
+    ENTRY_COST + name.len() + entry.size()
 }
 
 impl Store for HeapStore {
@@ -90,7 +116,9 @@ impl Store for HeapStore {
     }
 
     fn remove(&self, name: &[u8]) {
-        self.entries.borrow_mut().remove(name);
+        if let Some(old) = self.entries.borrow_mut().remove(name) {
+            self.used.set(self.used.get() - size(name, &old));
+        }
     }
 
     fn add_number(&self, name: &[u8], number: f64) -> Result<bool, Full> {
@@ -116,5 +144,30 @@ impl Store for HeapStore {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heap_is_full_at_its_limit_and_has_room_for_what_was_removed() {
+        let store = HeapStore::default();
+        let half = vec![b'x'; MAX_HEAP_STORE / 2];
+        assert_eq!(store.set(b"a", &half), Ok(()));
+        assert_eq!(store.set(b"b", &half), Err(Full));
+        assert_eq!(store.add(b"b", &half), Err(Full));
+        // Replacing takes no more than the difference.
+        assert_eq!(store.set(b"a", &half), Ok(()));
+        assert_eq!(store.add_number(b"n", 1.0), Ok(true));
+        assert_eq!(store.set(b"b", &half[..1000]), Ok(()));
+
+        store.remove(b"a");
+        store.remove(b"a");
+        assert_eq!(store.set(b"b", &half), Ok(()));
+        assert_eq!(store.set(b"a", &half), Err(Full));
+        assert_eq!(store.set(b"b", b""), Ok(()));
+        assert_eq!(store.set(b"a", &half), Ok(()));
     }
 }

@@ -119,6 +119,9 @@ symbols! {
         raw_log: c"ngx_http_lua_ffi_raw_log",
             (*mut NgxRequest, c_int, *const c_uchar, usize) -> c_int;
 
+        /// Seconds since 1970, as nginx has them cached.
+        time: c"ngx_http_lua_ffi_time", () -> c_long;
+
         // -- the request's life --------------------------------------------
 
         /// (request, error message). -1 when no Lua ran for the request yet.

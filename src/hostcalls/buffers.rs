@@ -2,7 +2,7 @@
 
 use super::Call;
 use crate::abi::Status;
-use crate::abi::types::BufferType;
+use crate::abi::types::{BufferType, LogLevel};
 use crate::context::{Stage, State};
 
 /// Appends up to `max_size` bytes from `start` on; fewer where the buffer
@@ -86,7 +86,8 @@ fn read_response_body(state: &mut State, visit: &mut dyn FnMut(&[u8])) -> Result
 /// a start behind the end appends.
 ///
 /// Errors: [`Status::NotFound`] when there is no such buffer now,
-/// [`Status::BadArgument`] when it is not to be written.
+/// [`Status::BadArgument`] when it is not to be written, or would be too large:
+/// what should have been changed must not go on as it was, unseen.
 pub fn set_buffer_bytes(
     call: &mut Call,
     buffer: BufferType,
@@ -94,12 +95,14 @@ pub fn set_buffer_bytes(
     size: u32,
     bytes: &[u8],
 ) -> Result<(), Status> {
-    match buffer {
+    let limit = call.plugin.limits.written_body;
+    let spliced = match buffer {
         BufferType::HttpRequestBody => {
             let http = call.http().ok_or(Status::NotFound)?;
             let body = http.request_body.as_mut().ok_or(Status::NotFound)?;
-            splice(body, start, size, bytes);
-            http.request_body_changed = true;
+            let spliced = splice(body, start, size, bytes, limit);
+            http.request_body_changed |= spliced;
+            spliced
         }
         BufferType::HttpResponseBody => {
             call.state.take_response_chunk()?;
@@ -107,18 +110,35 @@ pub fn set_buffer_bytes(
             if http.stage != Stage::ResponseBody {
                 return Err(Status::NotFound);
             }
-            splice(&mut http.response_body, start, size, bytes);
-            http.response_body_changed = true;
+            let spliced = splice(&mut http.response_body, start, size, bytes, limit);
+            http.response_body_changed |= spliced;
+            spliced
         }
         _ => return Err(Status::BadArgument),
+    };
+    if !spliced {
+        refuse_body(call, limit);
+        return Err(Status::BadArgument);
     }
     Ok(())
 }
 
-fn splice(buffer: &mut Vec<u8>, start: u32, size: u32, bytes: &[u8]) {
+/// Says that a body of the guest's is over the limit.
+pub fn refuse_body(call: &mut Call, limit: usize) {
+    let line = format!("a body of more than {limit} bytes is refused (option max_written_body)");
+    call.state.log(LogLevel::Error, line.as_bytes());
+}
+
+/// False: the buffer would grow beyond the limit, and stays as it is.
+fn splice(buffer: &mut Vec<u8>, start: u32, size: u32, bytes: &[u8], limit: usize) -> bool {
     let start = (start as usize).min(buffer.len());
     let end = start.saturating_add(size as usize).min(buffer.len());
+    let grows = bytes.len() > end - start;
+    if grows && buffer.len() - (end - start) + bytes.len() > limit {
+        return false;
+    }
     buffer.splice(start..end, bytes.iter().copied());
+    true
 }
 
 #[cfg(test)]
@@ -128,7 +148,8 @@ mod tests {
     #[track_caller]
     fn check(start: u32, size: u32, bytes: &str, expected: &str) {
         let mut buffer = b"abcdef".to_vec();
-        splice(&mut buffer, start, size, bytes.as_bytes());
+        let spliced = splice(&mut buffer, start, size, bytes.as_bytes(), 9);
+        assert!(spliced);
         assert_eq!(buffer, expected.as_bytes());
     }
 
@@ -142,5 +163,17 @@ mod tests {
         check(6, 0, "X", "abcdefX");
         check(3, 0, "", "abcdef");
         check(4, 100, "X", "abcdX");
+    }
+
+    #[test]
+    fn a_buffer_over_the_limit_stays_as_it_is_and_may_shrink() {
+        let mut buffer = b"abcdef".to_vec();
+        assert!(!splice(&mut buffer, 0, 0, b"X", 6));
+        assert!(!splice(&mut buffer, 0, 1, b"XY", 6));
+        assert!(!splice(&mut buffer, 6, 0, b"X", 3));
+        assert_eq!(buffer, b"abcdef");
+        assert!(splice(&mut buffer, 0, 2, b"XY", 3));
+        assert!(splice(&mut buffer, 0, 2, b"Z", 3));
+        assert_eq!(buffer, b"Zcdef");
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::Call;
-use crate::abi::limits::MAX_DENIED;
+use crate::abi::field::shown;
+use crate::abi::limits::{MAX_DENIED, MAX_SHOWN};
 use crate::abi::types::LogLevel;
 use crate::abi::{Status, pairs};
 use crate::callout::{NoRoute, Request};
@@ -16,7 +17,10 @@ const DEFAULT_TIMEOUT_MS: u32 = 60_000;
 ///
 /// Errors: [`Status::BadArgument`] for a malformed map, a missing pseudo
 /// header, an upstream that is neither configured nor an address that the
-/// operator allows, a negative timeout.
+/// operator allows, a negative timeout; as [`State::add_callout`] when too many
+/// are in flight.
+///
+/// [`State::add_callout`]: crate::context::State::add_callout
 pub fn http_call(
     call: &mut Call,
     upstream: &[u8],
@@ -55,16 +59,17 @@ pub fn http_call(
 
     let root = call.root_id();
     let http = call.http().map_or(0, |http| http.id);
-    Ok(call.state.add_callout(Callout {
+    call.state.add_callout(Callout {
         origin: Origin { root, http },
         request,
         route,
         timeout_ms,
-    }))
+    })
 }
 
 /// True for an upstream whose denial is not in the log yet.
 fn is_news(call: &mut Call, upstream: &[u8]) -> bool {
+    let upstream = &upstream[..upstream.len().min(MAX_SHOWN)];
     let denied = &mut call.state.denied;
     let news = denied.len() < MAX_DENIED && !denied.iter().any(|name| name == upstream);
     if news {
@@ -75,7 +80,7 @@ fn is_news(call: &mut Call, upstream: &[u8]) -> bool {
 
 /// Says why a callout is not made: the guest gets no more than a number.
 fn refuse(call: &mut Call, upstream: &[u8], why: &str) -> Result<u32, Status> {
-    let upstream = upstream.escape_ascii();
+    let upstream = shown(upstream);
     let line = format!("a callout to \"{upstream}\" is refused: {why}");
     call.state.log(LogLevel::Error, line.as_bytes());
     Err(Status::BadArgument)

@@ -6,7 +6,8 @@ use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
 
 use super::Call;
 use crate::abi::Status;
-use crate::abi::limits::MAX_UNCOMPRESSED;
+use crate::abi::field::shown;
+use crate::abi::limits::{MAX_FOREIGN_ARGUMENT, MAX_UNCOMPRESSED};
 use crate::abi::types::LogLevel;
 use crate::context::foreign;
 use crate::host::hosts;
@@ -17,8 +18,18 @@ const LEVEL: u8 = 6;
 
 /// Calls a function by its name: one of Lua's, or else one that is built in.
 ///
-/// Errors: [`Status::NotFound`] where nobody has it; the function's own.
+/// Errors: [`Status::NotFound`] where nobody has it,
+/// [`Status::InternalFailure`] for too large an argument; the function's own.
 pub fn call_foreign_function(call: &mut Call, name: &[u8], argument: &[u8]) -> Result<(), Status> {
+    if argument.len() > MAX_FOREIGN_ARGUMENT {
+        let line = format!(
+            "an argument of more than {MAX_FOREIGN_ARGUMENT} bytes for the foreign function \
+             \"{}\" is refused",
+            shown(name)
+        );
+        call.state.log(LogLevel::Error, line.as_bytes());
+        return Err(Status::InternalFailure);
+    }
     if foreign::is_registered(name) {
         return ask_lua(call, name, argument);
     }
@@ -43,7 +54,7 @@ fn ask_lua(call: &mut Call, name: &[u8], argument: &[u8]) -> Result<(), Status> 
         bytes: argument.to_vec(),
     };
     let Some(answer) = stack::ask(question) else {
-        let name = name.escape_ascii();
+        let name = shown(name);
         let line = format!("the foreign function \"{name}\" cannot be called from here");
         call.state.log(LogLevel::Error, line.as_bytes());
         return Err(Status::InternalFailure);

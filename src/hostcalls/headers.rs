@@ -3,7 +3,8 @@
 use super::Call;
 use super::pseudo;
 use crate::abi::Status;
-use crate::abi::field::ends_line;
+use crate::abi::field::{ends_line, shown};
+use crate::abi::limits::MAX_WRITTEN;
 use crate::abi::pairs;
 use crate::abi::types::{LogLevel, MapType};
 use crate::abi::version::AbiVersion;
@@ -222,6 +223,21 @@ enum Change<'a> {
     Remove,
 }
 
+impl<'a> Change<'a> {
+    fn value(self) -> &'a [u8] {
+        match self {
+            Change::Add(value) | Change::Replace(value) => value,
+            Change::Remove => &[],
+        }
+    }
+}
+
+/// Says why a header is not written: SDKs panic on anything but OK here.
+fn refuse(call: &mut Call, key: &[u8], why: &str) {
+    let line = format!("the header \"{}\" is refused: {why}", shown(key));
+    call.state.log(LogLevel::Warn, line.as_bytes());
+}
+
 fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<(), Status> {
     let response = match resolve(call, map) {
         Map::Request => false,
@@ -230,8 +246,12 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
     };
     let request = call.request()?;
     if let Some(why) = illegal(key, change) {
-        let line = format!("the header \"{}\" is refused: {why}", key.escape_ascii());
-        call.state.log(LogLevel::Warn, line.as_bytes());
+        refuse(call, key, why);
+        return Ok(());
+    }
+    if !call.state.spend(key.len() + change.value().len()) {
+        let why = format!("a plugin writes no more than {MAX_WRITTEN} bytes into a request");
+        refuse(call, key, &why);
         return Ok(());
     }
     if pseudo::is_pseudo(key) {
@@ -286,13 +306,9 @@ fn is_already(call: &mut Call, key: &[u8], value: &[u8]) -> bool {
 /// which is header injection.
 fn illegal(key: &[u8], change: Change) -> Option<&'static str> {
     let dirty = |text: &[u8]| text.iter().any(ends_line);
-    let value = match change {
-        Change::Add(value) | Change::Replace(value) => value,
-        Change::Remove => &[],
-    };
     if key.is_empty() {
         Some("it has no name")
-    } else if dirty(key) || dirty(value) {
+    } else if dirty(key) || dirty(change.value()) {
         Some("neither its name nor its value may have CR, LF or NUL")
     } else {
         None

@@ -4,6 +4,8 @@ use super::Call;
 use super::clocks::wall_clock_nanoseconds;
 use super::pseudo;
 use crate::abi::Status;
+use crate::abi::field::shown;
+use crate::abi::limits::MAX_WRITTEN;
 use crate::abi::property::segments;
 use crate::abi::types::LogLevel;
 use crate::context::State;
@@ -261,6 +263,11 @@ fn nanoseconds(text: &[u8]) -> Result<i64, Status> {
 /// context.
 pub fn set_property(call: &mut Call, path: &[u8], value: &[u8]) -> Result<(), Status> {
     let request = call.request().map_err(|_| Status::NotFound)?;
+    if !call.state.spend(path.len() + value.len()) {
+        let why = format!("a plugin writes no more than {MAX_WRITTEN} bytes into a request");
+        refuse(call, path, &why);
+        return Ok(());
+    }
     let path: Vec<&[u8]> = segments(path).collect();
     let host = call.host.clone();
 
@@ -308,7 +315,7 @@ fn is_read_only(path: &[&[u8]]) -> bool {
 
 /// Says why a property stays as it is.
 fn refuse(call: &mut Call, name: &[u8], why: &str) {
-    let line = format!("cannot set the property {}: {why}", name.escape_ascii());
+    let line = format!("cannot set the property {}: {why}", shown(name));
     call.state.log(LogLevel::Warn, line.as_bytes());
 }
 

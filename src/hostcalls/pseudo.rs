@@ -2,6 +2,7 @@
 
 use super::Call;
 use crate::abi::Status;
+use crate::abi::field::shown;
 use crate::abi::types::LogLevel;
 use crate::context::request::RequestState;
 use crate::context::{Effect, Stage, State};
@@ -222,11 +223,7 @@ pub fn set_status(call: &mut Call, request: &RequestState, value: &[u8]) -> Resu
 
 /// Logs why a header stays as it is.
 pub fn refuse(call: &mut Call, key: &[u8], value: &[u8], why: &str) {
-    let line = format!(
-        "cannot set {} to \"{}\": {why}",
-        key.escape_ascii(),
-        value.escape_ascii()
-    );
+    let line = format!("cannot set {} to \"{}\": {why}", shown(key), shown(value));
     call.state.log(LogLevel::Warn, line.as_bytes());
 }
 

@@ -1,8 +1,10 @@
 //! Host functions: local responses.
 
 use super::Call;
+use super::buffers::refuse_body;
 use crate::abi::Status;
 use crate::abi::field::ends_line;
+use crate::abi::limits::MAX_DETAILS;
 use crate::abi::types::LogLevel;
 use crate::context::request::{Header, RequestState};
 use crate::context::state::owned_pairs;
@@ -13,7 +15,7 @@ use crate::context::{Effect, LocalResponse, Stage};
 /// ignored.
 ///
 /// Errors: [`Status::BadArgument`] for a malformed header map, a status that
-/// no final response has, or outside a request.
+/// no final response has, too large a body, or outside a request.
 pub fn send_local_response(
     call: &mut Call,
     status: u32,
@@ -24,6 +26,11 @@ pub fn send_local_response(
 ) -> Result<(), Status> {
     let headers = owned_pairs(headers)?;
     if !(200..=999).contains(&status) {
+        return Err(Status::BadArgument);
+    }
+    let limit = call.plugin.limits.written_body;
+    if body.len() > limit {
+        refuse_body(call, limit);
         return Err(Status::BadArgument);
     }
     let Ok(request) = call.request() else {
@@ -150,7 +157,12 @@ fn percent_encoded(text: &[u8]) -> Vec<u8> {
 
 fn printable(details: &[u8]) -> Vec<u8> {
     let keep = |byte: &u8| !ends_line(byte);
-    details.iter().copied().filter(keep).collect()
+    details
+        .iter()
+        .copied()
+        .filter(keep)
+        .take(MAX_DETAILS)
+        .collect()
 }
 
 #[cfg(test)]

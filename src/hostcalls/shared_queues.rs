@@ -2,12 +2,18 @@
 
 use super::Call;
 use crate::abi::Status;
-use crate::abi::limits::QUEUE_POLL_MS;
+use crate::abi::limits::{MAX_QUEUES, QUEUE_POLL_MS};
+use crate::abi::types::LogLevel;
 use crate::context::Effect;
 
 /// The root context hears of every item from now on, in this worker.
 pub fn register_shared_queue(call: &mut Call, name: &[u8]) -> Result<u32, Status> {
     let token = call.shared.queues.register(name);
+    if token == Err(Status::InternalFailure) && call.shared.queues.has_all() {
+        let line = format!("a queue is refused: a VM id has no more than {MAX_QUEUES}");
+        call.state.log(LogLevel::Error, line.as_bytes());
+        return token;
+    }
     let token = call.state.log_full_store(token)?;
     let last = call.shared.queues.last(token);
     let id = call.root_id();
@@ -16,7 +22,7 @@ pub fn register_shared_queue(call: &mut Call, name: &[u8]) -> Result<u32, Status
     {
         root.queues.push((token, last));
         let after_ms = QUEUE_POLL_MS;
-        call.state.effects.push_back(Effect::Timer { after_ms });
+        call.state.push_shared(Effect::Timer { after_ms });
     }
     Ok(token)
 }

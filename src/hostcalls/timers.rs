@@ -12,9 +12,7 @@ pub fn set_tick_period_milliseconds(call: &mut Call, period: u32) -> Result<(), 
     let root = root.ok_or(Status::BadArgument)?;
     root.set_tick_period(period);
     if period > 0 {
-        call.state
-            .effects
-            .push_back(Effect::Timer { after_ms: period });
+        call.state.push_shared(Effect::Timer { after_ms: period });
     }
     Ok(())
 }

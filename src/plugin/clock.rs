@@ -16,6 +16,10 @@ impl Plugin {
     /// Runs what is due. Gives the milliseconds until something is due again.
     pub fn run_timers(&mut self, now: Instant) -> Option<u32> {
         self.revive(now);
+        let state = self.state();
+        if state.log_budget.tell_at().is_some_and(|at| at <= now) {
+            state.tell_dropped_lines();
+        }
         self.run_ticks(now);
         self.tell_queues();
 
@@ -25,7 +29,11 @@ impl Plugin {
             .roots
             .values()
             .filter_map(|root| root.tick_due());
-        let next = ticks.chain(state.revive_at).min();
+        let others = state
+            .revive_at
+            .into_iter()
+            .chain(state.log_budget.tell_at());
+        let next = ticks.chain(others).min();
         let next = next.map(|due| due.saturating_duration_since(now).as_millis() as u32);
         let polls = state
             .contexts

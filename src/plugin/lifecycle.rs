@@ -5,13 +5,13 @@ use std::rc::Rc;
 use super::error::Error;
 use super::link::{Link, link};
 use super::wants::Wants;
-use crate::abi::limits::{DEFAULT_PAUSE_TIMEOUT_MS, MAX_HELD_RESPONSE_BODY, MAX_MEMORY};
+use crate::abi::limits::{DEFAULT_PAUSE_TIMEOUT_MS, Limits, MAX_HELD_RESPONSE_BODY, MAX_MEMORY};
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
 use crate::abi::version;
 use crate::callbacks::Callbacks;
 use crate::callout::Upstreams;
-use crate::context::state::log_line;
+use crate::context::log::log_line;
 use crate::context::{Current, Ids, PluginInfo, State};
 use crate::host::{Host, hosts};
 use crate::hostcalls::wasi;
@@ -46,6 +46,7 @@ pub struct Options {
     pub response_body: bool,
     /// Bytes of a response body that a Pause holds back.
     pub max_held_body: usize,
+    pub limits: Limits,
 }
 
 impl Default for Options {
@@ -63,6 +64,7 @@ impl Default for Options {
             request_body: true,
             response_body: true,
             max_held_body: MAX_HELD_RESPONSE_BODY,
+            limits: Limits::default(),
         }
     }
 }
@@ -127,6 +129,7 @@ impl Plugin {
             encoding: options.encoding,
             upstreams: options.upstreams.clone(),
             resume_after_callouts: options.resume_after_callouts,
+            limits: options.limits,
         });
         let scope = options.vm_id.as_deref().unwrap_or(name);
         let shared = Shared::new(host.store(), scope, name);
@@ -220,6 +223,7 @@ impl Plugin {
             Life::Running(running) => {
                 let mut state = running.instance.into_state();
                 wasi::flush(&mut state);
+                state.tell_dropped_lines();
                 state.restricted = false;
                 state.current = Current::default();
                 state.callout_response = None;

@@ -422,11 +422,23 @@ impl Plugin {
         if let Some(old) = self.state().contexts.find_ending(request, root) {
             self.finish(old, false);
         }
+        self.check_room()?;
         let id = self.state().create_http(root, request).map_err(misuse)?;
         self.call(id, "proxy_on_context_create", |running| {
             call(running, |c| &c.proxy_on_context_create, (id, root))
         })?;
         Ok(id)
+    }
+
+    /// Errors: there are as many http contexts as there may be.
+    fn check_room(&mut self) -> Result<(), Error> {
+        let limit = self.options.limits.contexts;
+        if (self.state().contexts.http.len() as u32) < limit || self.sweep() < limit {
+            return Ok(());
+        }
+        Err(Error::Lost(format!(
+            "the plugin has {limit} http contexts alive, which is the limit (option max_contexts)"
+        )))
     }
 
     fn known(&mut self, root: u32, request: Request) -> bool {

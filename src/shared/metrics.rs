@@ -78,6 +78,16 @@ impl Metrics {
         }
     }
 
+    /// Counts the plugin's own.
+    fn own(&self) -> Vec<u8> {
+        entry(METRICS, &[&self.plugin])
+    }
+
+    /// True when the plugin has all metrics that it may have.
+    pub fn has_all(&self) -> bool {
+        self.store.number(&self.own()).unwrap_or(0.0) >= MAX_METRICS as f64
+    }
+
     /// The id of a metric, made if it is new; the same in every worker. Never
     /// 0.
     ///
@@ -93,10 +103,12 @@ impl Metrics {
         let id = match self.store.number(&by_name) {
             Some(id) => id as u32,
             None => {
-                let id = count(&*self.store, METRICS).map_err(full)? as u32;
-                if id as usize > MAX_METRICS {
+                if self.has_all() {
                     return Err(Status::InternalFailure);
                 }
+                // Counted first, whatever comes of it.
+                count(&*self.store, &self.own()).map_err(full)?;
+                let id = count(&*self.store, METRICS).map_err(full)? as u32;
                 // Everything else first: whoever finds the id finds it.
                 let text = describe(kind, &self.plugin, name);
                 let new = metric(id, kind);
@@ -282,11 +294,39 @@ mod tests {
 
     #[test]
     fn a_full_store_is_an_error_and_no_more() {
-        let store = Rc::new(HeapStore::with_room(5));
+        let store = Rc::new(HeapStore::with_room(6));
         let metrics = metrics(&store, "p");
         let id = metrics.define(Counter, b"c").expect("room");
         assert_eq!(metrics.define(Counter, b"d"), Err(Status::InternalFailure));
         assert_eq!(metrics.increment(id, 1), Ok(()));
         assert_eq!(metrics.get(id), Ok(1));
+    }
+
+    #[test]
+    fn a_plugin_that_defines_without_end_harms_nobody_else() {
+        let store = Rc::new(HeapStore::default());
+        let (flood, other) = (metrics(&store, "p"), metrics(&store, "q"));
+        let define = |number: usize| flood.define(Counter, format!("m{number}").as_bytes());
+        for number in 0..MAX_METRICS {
+            assert!(define(number).is_ok());
+            assert_eq!(flood.has_all(), number + 1 == MAX_METRICS);
+        }
+        for number in MAX_METRICS..MAX_METRICS + 100 {
+            assert_eq!(define(number), Err(Status::InternalFailure));
+        }
+        assert_eq!(define(7), Ok(8));
+        // Not one number was used up by what was refused.
+        assert_eq!(other.define(Counter, b"hits"), Ok(MAX_METRICS as u32 + 1));
+    }
+
+    #[test]
+    fn what_finds_no_room_uses_numbers_up_but_not_without_end() {
+        let store = Rc::new(HeapStore::with_room(3));
+        let metrics = metrics(&store, "p");
+        for number in 0..MAX_METRICS + 100 {
+            let defined = metrics.define(Counter, format!("m{number}").as_bytes());
+            assert_eq!(defined, Err(Status::InternalFailure));
+        }
+        assert_eq!(store.number(METRICS), Some(MAX_METRICS as f64));
     }
 }

@@ -45,6 +45,16 @@ impl Queues {
         }
     }
 
+    /// Counts the queues of this scope.
+    fn own(&self) -> Vec<u8> {
+        entry(QUEUES, &[&self.scope])
+    }
+
+    /// True when there are all queues that a VM id may have.
+    pub fn has_all(&self) -> bool {
+        self.store.number(&self.own()).unwrap_or(0.0) >= f64::from(MAX_QUEUES)
+    }
+
     /// The token of the queue of this name, made if it is new. Never 0.
     ///
     /// Errors: [`Status::BadArgument`] for too long a name,
@@ -58,10 +68,12 @@ impl Queues {
         if let Some(token) = self.store.number(&entry) {
             return Ok(token as u32);
         }
-        let token = count(&*self.store, QUEUES).map_err(full)?;
-        if token > f64::from(MAX_QUEUES) {
+        if self.has_all() {
             return Err(Status::InternalFailure);
         }
+        // Counted first, whatever comes of it.
+        count(&*self.store, &self.own()).map_err(full)?;
+        let token = count(&*self.store, QUEUES).map_err(full)?;
         // The counters first: whoever knows the token finds them.
         self.store
             .add_number(&of(b"h", token as u32), 0.0)
@@ -240,12 +252,28 @@ mod tests {
 
     #[test]
     fn a_full_store_refuses_keeps_and_can_be_emptied() {
-        let store = Rc::new(HeapStore::with_room(8));
+        let store = Rc::new(HeapStore::with_room(9));
         let queues = queues(&store, "a");
         let token = queues.register(b"q").expect("room");
         assert_eq!(queues.enqueue(token, b"kept"), Ok(()));
         assert_eq!(queues.enqueue(token, b"more"), Err(Status::InternalFailure));
         assert_eq!(dequeue(&queues, token), Ok("kept".to_owned()));
         assert_eq!(dequeue(&queues, token), Err(Status::Empty));
+    }
+
+    #[test]
+    fn a_scope_that_registers_without_end_harms_no_other() {
+        let store = Rc::new(HeapStore::default());
+        let (flood, other) = (queues(&store, "a"), queues(&store, "b"));
+        let register = |number: u32| flood.register(format!("q{number}").as_bytes());
+        for number in 0..MAX_QUEUES {
+            assert_eq!(register(number), Ok(number + 1));
+        }
+        assert!(flood.has_all());
+        for number in MAX_QUEUES..MAX_QUEUES + 100 {
+            assert_eq!(register(number), Err(Status::InternalFailure));
+        }
+        assert_eq!(register(7), Ok(8));
+        assert_eq!(other.register(b"q"), Ok(MAX_QUEUES + 1));
     }
 }

@@ -4,6 +4,7 @@
 use wasmtime::{Caller, Linker, Memory, StoreLimits, TypedFunc};
 
 use super::trap::Exit;
+use crate::abi::limits::MAX_IDLE_SCRATCH;
 
 /// What a store holds: the host's state and the handles cached at
 /// instantiation.
@@ -126,7 +127,9 @@ pub fn take_scratch<S: 'static>(caller: &mut GuestCaller<'_, S>) -> Vec<u8> {
 }
 
 pub fn return_scratch<S: 'static>(caller: &mut GuestCaller<'_, S>, scratch: Vec<u8>) {
-    caller.data_mut().scratch = scratch;
+    if scratch.capacity() <= MAX_IDLE_SCRATCH {
+        caller.data_mut().scratch = scratch;
+    }
 }
 
 /// Copies `bytes` into memory of the guest's own allocator, exactly as large

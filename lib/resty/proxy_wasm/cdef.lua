@@ -97,6 +97,14 @@ typedef struct rpw_options {
 
     int32_t max_held_body;
 
+    int32_t max_written_body;
+
+    int32_t max_callouts;
+
+    int32_t max_contexts;
+
+    int32_t max_log_lines;
+
     struct rpw_str root_id;
 
     struct rpw_str vm_id;

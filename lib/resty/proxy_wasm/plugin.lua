@@ -62,8 +62,11 @@ end
 -- Milliseconds are an int32.
 local MAX_SECONDS = 2^31 / 1000
 
-local SIZES = { "max_held_body", "max_request_body" }
+local SIZES = { "max_held_body", "max_request_body", "max_written_body" }
 local MAX_BYTES = 2^31
+
+local COUNTS = { "max_callouts", "max_contexts", "max_log_lines" }
+local MAX_COUNT = 2^31
 
 
 -- What `load` takes beside name and path: type, and what it becomes.
@@ -82,6 +85,10 @@ local OPTIONS = {
     response_body = { [true] = 0, [false] = lib.RPW_NO_RESPONSE_BODY },
     max_held_body = "number",
     max_request_body = "number",
+    max_written_body = "number",
+    max_callouts = "number",
+    max_contexts = "number",
+    max_log_lines = "number",
 }
 
 
@@ -134,6 +141,12 @@ function _M.check_options(opts)
     wrong = opts.callouts ~= nil and upstreams.check_callouts(opts.callouts)
     if wrong then
         return "option \"callouts\" " .. wrong
+    end
+    for _, key in ipairs(COUNTS) do
+        local count = opts[key]
+        if count and not (count >= 1 and count < MAX_COUNT) then
+            return "option \"" .. key .. "\" must be a number from 1 on"
+        end
     end
     return nil
 end
@@ -195,6 +208,10 @@ local function load(name, bytes, opts)
         -- 0 would be the default.
         pause_timeout = ceil((opts.pause_timeout or 0) * 1000),
         max_held_body = opts.max_held_body or 0,
+        max_written_body = opts.max_written_body or 0,
+        max_callouts = opts.max_callouts or 0,
+        max_contexts = opts.max_contexts or 0,
+        max_log_lines = opts.max_log_lines or 0,
         root_id = { root_id, #root_id },
         vm_id = { opts.vm_id, opts.vm_id and #opts.vm_id or 0 },
         vm_configuration = { vm_config, #vm_config },
