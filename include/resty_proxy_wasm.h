@@ -188,6 +188,12 @@ typedef struct rpw_options {
     int32_t max_contexts;
     // Lines of the log within a second; 0: the default.
     int32_t max_log_lines;
+    // Milliseconds of CPU time for a callback; 0: the default.
+    int32_t cpu_limit;
+    // The same for the start of an instance or a root context; 0: the default.
+    int32_t start_cpu_limit;
+    // Pages of linear memory, of 64 KiB; 0: the default.
+    int32_t memory_pages;
     // `plugin_root_id`.
     struct rpw_str root_id;
     // Plugins of one VM id share data and queues; NULL: the plugin's own.

@@ -14,7 +14,16 @@ use resty_proxy_wasm::host::memory::MemoryHost;
 use resty_proxy_wasm::hostcalls::{Linked, env, wasi};
 use resty_proxy_wasm::shared::Shared;
 use resty_proxy_wasm::vm::instance::{Prepared, linker};
-use resty_proxy_wasm::vm::{ImportKind, Instance, Module, Trap};
+use resty_proxy_wasm::vm::{Allowance, CpuLimit, ImportKind, Instance, Module, Trap};
+
+const LIMITS: Allowance = Allowance {
+    cpu: CpuLimit {
+        ms: 10_000,
+        option: "cpu_limit",
+    },
+    memory: 1 << 20,
+    table_elements: 100,
+};
 
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 
@@ -151,7 +160,7 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
     let state = State::new(host.clone(), Rc::new(plugin), Ids::default(), shared);
     let (linked, prepared) = link(wat);
     assert!(linked.iter().all(|linked| *linked == Linked::Built));
-    (host, Instance::new(&prepared.unwrap(), state))
+    (host, Instance::new(&prepared.unwrap(), state, LIMITS))
 }
 
 fn guest(wat: &str) -> Guest {

@@ -103,11 +103,36 @@ pub const MAX_METRICS: usize = 10_000;
 /// (milliseconds), where the plugin's options say nothing else.
 pub const DEFAULT_PAUSE_TIMEOUT_MS: u32 = 60_000;
 
-/// Bytes of linear memory of one instance. A native Go plugin starts with
-/// tens of MiB; a WAF with its rules takes some hundred.
-pub const MAX_MEMORY: usize = 1 << 30;
+/// Milliseconds of CPU time that a callback may use, where the plugin's options
+/// say nothing else. All other requests of the worker wait meanwhile, so nobody
+/// wants more than some ten; a WAF with a large body, or the garbage collection
+/// of native Go, may take a few hundred on a slow machine.
+pub const DEFAULT_CPU_LIMIT_MS: u32 = 1000;
 
-/// Elements of one table: the largest real plugins have some ten thousand.
+/// As [`DEFAULT_CPU_LIMIT_MS`], for what makes an instance: entry points,
+/// `proxy_on_vm_start`, `proxy_on_configure`. A WAF compiles its rules there,
+/// for seconds. More would lead nowhere: a worker makes one again and again
+/// while a plugin fails.
+pub const DEFAULT_START_CPU_LIMIT_MS: u32 = 10_000;
+
+/// The least that a limit of CPU time can be: what ends at twice the limit must
+/// be looked at several times until then.
+pub const MIN_CPU_LIMIT_MS: u32 = 10;
+
+/// Milliseconds between two looks at the clock, where limits are long: a
+/// hundred times a second, by a thread, while guests are called.
+pub const MAX_TICK_MS: u32 = 10;
+
+/// As [`MAX_TICK_MS`], where they are short.
+pub const MIN_TICK_MS: u32 = 1;
+
+/// Bytes of linear memory of one instance, where the plugin's options say
+/// nothing else. A native Go plugin starts with tens of MiB; a WAF with its
+/// rules takes some hundred.
+pub const DEFAULT_MEMORY_LIMIT: usize = 1 << 30;
+
+/// Elements of all tables of an instance: the largest real plugins have some
+/// ten thousand.
 pub const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 
 /// Bytes of a key of shared data: lua-nginx-module's own limit is 65,535, and
@@ -137,8 +162,12 @@ pub const MAX_QUEUES: u32 = 1000;
 /// Bytes that `uncompress` gives: a few hundred may stand for a billion.
 pub const MAX_UNCOMPRESSED: usize = 16 << 20;
 
+/// Bytes of stack that a guest may use, whatever stack it runs on: as much as
+/// wasmtime's default. The main thread has 8 MiB nearly everywhere.
+pub const GUEST_STACK: usize = 512 << 10;
+
 /// Bytes of a stack for calls that may wait for a Lua function: what a guest
-/// may use (512 KiB), and beyond it what the host functions need that it
+/// may use ([`GUEST_STACK`]), and beyond it what the host functions need that it
 /// calls. Only what was touched takes memory.
 pub const WAITING_STACK: usize = 2 << 20;
 

@@ -10,6 +10,7 @@ use once_cell::unsync::OnceCell;
 use super::error;
 use super::foreign;
 use super::handle::{bytes, rpw_str, wall};
+use crate::abi::limits::MIN_CPU_LIMIT_MS;
 use crate::abi::property::Encoding;
 use crate::callout::Upstreams;
 use crate::context::Ids;
@@ -62,6 +63,12 @@ pub struct rpw_options {
     pub max_contexts: i32,
     /// Lines of the log within a second; 0: the default.
     pub max_log_lines: i32,
+    /// Milliseconds of CPU time for a callback; 0: the default.
+    pub cpu_limit: i32,
+    /// The same for the start of an instance or a root context; 0: the default.
+    pub start_cpu_limit: i32,
+    /// Pages of linear memory, of 64 KiB; 0: the default.
+    pub memory_pages: i32,
     /// `plugin_root_id`.
     pub root_id: rpw_str,
     /// Plugins of one VM id share data and queues; NULL: the plugin's own.
@@ -147,6 +154,15 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
     set(&mut read.limits.log_lines, options.max_log_lines);
     if let Ok(bytes @ 1..) = usize::try_from(options.max_written_body) {
         read.limits.written_body = bytes;
+    }
+    if let Ok(limit @ 1..) = u32::try_from(options.cpu_limit) {
+        read.cpu_limit_ms = limit.max(MIN_CPU_LIMIT_MS);
+    }
+    if let Ok(limit @ 1..) = u32::try_from(options.start_cpu_limit) {
+        read.start_cpu_limit_ms = limit.max(MIN_CPU_LIMIT_MS);
+    }
+    if let Ok(pages @ 1..) = usize::try_from(options.memory_pages) {
+        read.memory_limit = pages << 16;
     }
     Ok(read)
 }

@@ -5,7 +5,10 @@ use std::rc::Rc;
 use super::error::Error;
 use super::link::{Link, link};
 use super::wants::Wants;
-use crate::abi::limits::{DEFAULT_PAUSE_TIMEOUT_MS, Limits, MAX_HELD_RESPONSE_BODY, MAX_MEMORY};
+use crate::abi::limits::{
+    DEFAULT_CPU_LIMIT_MS, DEFAULT_MEMORY_LIMIT, DEFAULT_PAUSE_TIMEOUT_MS,
+    DEFAULT_START_CPU_LIMIT_MS, Limits, MAX_HELD_RESPONSE_BODY, MAX_TABLE_ELEMENTS,
+};
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
 use crate::abi::version;
@@ -17,7 +20,7 @@ use crate::host::{Host, hosts};
 use crate::hostcalls::wasi;
 use crate::shared::Shared;
 use crate::vm::instance::Prepared;
-use crate::vm::{Callback, Instance, Module, Trap, cache};
+use crate::vm::{Allowance, Callback, CpuLimit, Instance, Module, Trap, cache, ticker};
 
 /// The exports that host functions get guest memory from, the first one first.
 const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
@@ -47,6 +50,12 @@ pub struct Options {
     /// Bytes of a response body that a Pause holds back.
     pub max_held_body: usize,
     pub limits: Limits,
+    /// Milliseconds of CPU time for one callback.
+    pub cpu_limit_ms: u32,
+    /// The same for entry points and for a root context's start.
+    pub start_cpu_limit_ms: u32,
+    /// Bytes of linear memory.
+    pub memory_limit: usize,
 }
 
 impl Default for Options {
@@ -65,6 +74,25 @@ impl Default for Options {
             response_body: true,
             max_held_body: MAX_HELD_RESPONSE_BODY,
             limits: Limits::default(),
+            cpu_limit_ms: DEFAULT_CPU_LIMIT_MS,
+            start_cpu_limit_ms: DEFAULT_START_CPU_LIMIT_MS,
+            memory_limit: DEFAULT_MEMORY_LIMIT,
+        }
+    }
+}
+
+impl Options {
+    fn cpu_limit(&self) -> CpuLimit {
+        CpuLimit {
+            ms: self.cpu_limit_ms,
+            option: "cpu_limit",
+        }
+    }
+
+    fn start_cpu_limit(&self) -> CpuLimit {
+        CpuLimit {
+            ms: self.start_cpu_limit_ms,
+            option: "start_cpu_limit",
         }
     }
 }
@@ -112,7 +140,7 @@ impl Plugin {
             })
         })?;
         let Link { prepared, stubs } = link(module.clone()).map_err(Error::Load)?;
-        check_memory(&module).map_err(Error::Load)?;
+        check_memory(&module, options.memory_limit).map_err(Error::Load)?;
         let wants = Wants::of(&module, bytes, &options);
         hosts::read();
         if !stubs.is_empty() {
@@ -175,7 +203,12 @@ impl Plugin {
             return Ok(());
         };
         state.restricted = true;
-        let mut instance = match Instance::new(&self.prepared, *state) {
+        let allowance = Allowance {
+            cpu: self.options.start_cpu_limit(),
+            memory: self.options.memory_limit,
+            table_elements: MAX_TABLE_ELEMENTS,
+        };
+        let mut instance = match Instance::new(&self.prepared, *state, allowance) {
             Ok(instance) => instance,
             Err((trap, state)) => {
                 self.life = Life::Resting(Box::new(state));
@@ -257,6 +290,8 @@ impl Plugin {
     /// Errors: a callback failed or refused; the root context is gone. Where it
     /// refused, other root contexts are not touched.
     pub fn add_root(&mut self, configuration: &[u8], trial: bool) -> Result<u32, Error> {
+        // The master forks.
+        let _no_thread_after = trial.then(ticker::until_drop);
         // Before the new root is there: a start would configure it, too.
         let started = self.running().map(drop);
         let root = self.state().contexts.add_root(configuration);
@@ -276,6 +311,19 @@ impl Plugin {
     }
 
     fn start_root(&mut self, root: u32) -> Result<(), Error> {
+        self.limit_cpu(self.options.start_cpu_limit());
+        let started = self.run_start(root);
+        self.limit_cpu(self.options.cpu_limit());
+        started
+    }
+
+    fn limit_cpu(&mut self, limit: CpuLimit) {
+        if let Life::Running(running) = &mut self.life {
+            running.instance.limit_cpu(limit);
+        }
+    }
+
+    fn run_start(&mut self, root: u32) -> Result<(), Error> {
         let sizes = (
             self.info.vm_configuration.len() as u32,
             self.state().contexts.roots[&root].configuration.len() as u32,
@@ -422,19 +470,24 @@ where
 }
 
 /// A plugin brings a memory, and a way to get some of it.
-fn check_memory(module: &Module) -> Result<(), String> {
-    const MIB: u64 = 1 << 20;
+fn check_memory(module: &Module, limit: usize) -> Result<(), String> {
     let Some(memory) = module.memory("memory") else {
         return Err("it exports no memory named \"memory\"".to_owned());
     };
     if memory.is_64 {
         return Err("its memory has 64-bit addresses: it must be built for wasm32".to_owned());
     }
-    if memory.minimum > MAX_MEMORY as u64 {
+    if memory.minimum > limit as u64 {
         return Err(format!(
-            "it begins with {} MiB of memory, and {} MiB are all that a plugin may have",
-            memory.minimum / MIB,
-            MAX_MEMORY as u64 / MIB,
+            "it begins with {} bytes of memory, and may have {limit} (option memory_limit)",
+            memory.minimum,
+        ));
+    }
+    let elements = module.largest_table();
+    if elements > MAX_TABLE_ELEMENTS as u64 {
+        return Err(format!(
+            "it begins with a table of {elements} elements, and all that a plugin may have is \
+             {MAX_TABLE_ELEMENTS}"
         ));
     }
     if ALLOCATORS.iter().any(|name| module.has_i32_function(name)) {

@@ -1,8 +1,9 @@
 //! Guest memory, as host functions see it.
 #![forbid(unsafe_code)]
 
-use wasmtime::{Caller, Linker, Memory, StoreLimits, TypedFunc};
+use wasmtime::{Caller, Linker, Memory, TypedFunc};
 
+use super::budget::Budget;
 use super::trap::Exit;
 use crate::abi::limits::MAX_IDLE_SCRATCH;
 
@@ -12,18 +13,18 @@ pub struct Data<S> {
     pub state: S,
     pub(super) memory: Option<Memory>,
     pub(super) allocator: Option<TypedFunc<u32, u32>>,
-    pub(super) limits: StoreLimits,
+    pub(super) budget: Budget,
     /// Reused by every host function that returns bytes.
     scratch: Vec<u8>,
 }
 
 impl<S> Data<S> {
-    pub(super) fn new(state: S, limits: StoreLimits) -> Self {
+    pub(super) fn new(state: S, budget: Budget) -> Self {
         Data {
             state,
             memory: None,
             allocator: None,
-            limits,
+            budget,
             scratch: Vec::new(),
         }
     }

@@ -5,15 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use wasmtime::{
-    FuncType, InstancePre, Store, StoreLimitsBuilder, TypedFunc, Val, ValType, WasmParams,
-    WasmResults,
+    FuncType, InstancePre, Store, TypedFunc, UpdateDeadline, Val, ValType, WasmParams, WasmResults,
 };
 
+use super::budget::{Allowance, Budget, CpuLimit};
 use super::engine::engine;
 use super::guest::{Data, GuestLinker};
 use super::module::{Function, Module};
+use super::ticker;
 use super::trap::Trap;
-use crate::abi::limits::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
 
 /// A module with all its imports resolved: instances come from it cheaply.
 pub struct Prepared<S: 'static> {
@@ -89,14 +89,24 @@ impl<S: 'static> Instance<S> {
     /// Instantiates; a wasm start section runs here.
     ///
     /// Errors: the trap, and the state that was given.
-    pub fn new(prepared: &Prepared<S>, state: S) -> Result<Self, (Trap, S)> {
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(MAX_MEMORY)
-            .table_elements(MAX_TABLE_ELEMENTS)
-            .build();
-        let mut store = Store::new(prepared.pre.module().engine(), Data::new(state, limits));
-        store.limiter(|data| &mut data.limits);
+    pub fn new(prepared: &Prepared<S>, state: S, allowance: Allowance) -> Result<Self, (Trap, S)> {
+        if let Err(why) = ticker::start() {
+            return Err((Trap::of_host(why), state));
+        }
+        let data = Data::new(state, Budget::new(allowance));
+        let mut store = Store::new(prepared.pre.module().engine(), data);
+        store.limiter(|data| &mut data.budget);
+        store.epoch_deadline_callback(|mut store| {
+            store
+                .data_mut()
+                .budget
+                .check_time()
+                .map(UpdateDeadline::Continue)
+        });
 
+        if let Err(trap) = begin(&mut store) {
+            return Err((trap, store.into_data().state));
+        }
         let made = catch_unwind(AssertUnwindSafe(|| prepared.pre.instantiate(&mut store)));
         let inner = match made {
             Ok(Ok(inner)) => inner,
@@ -105,6 +115,11 @@ impl<S: 'static> Instance<S> {
         };
         store.data_mut().memory = inner.get_memory(&mut store, "memory");
         Ok(Instance { store, inner })
+    }
+
+    /// Allowance the CPU time of calls from now on.
+    pub fn limit_cpu(&mut self, limit: CpuLimit) {
+        self.store.data_mut().budget.limit_cpu(limit);
     }
 
     pub fn state(&mut self) -> &mut S {
@@ -144,10 +159,21 @@ impl<S: 'static> Instance<S> {
         params: P,
     ) -> Result<R, Trap> {
         let store = &mut self.store;
+        begin(store)?;
         match catch_unwind(AssertUnwindSafe(|| callback.0.call(store, params))) {
             Ok(Ok(results)) => Ok(results),
             Ok(Err(error)) => Err(error.into()),
             Err(panic) => Err(Trap::from_panic(panic)),
         }
     }
+}
+
+/// The CPU time of a call counts from here: of all that it comes to, nested
+/// calls among them.
+#[inline]
+fn begin<S: 'static>(store: &mut Store<Data<S>>) -> Result<(), Trap> {
+    store.data_mut().budget.begin();
+    // The next tick; before the ticker hears of it.
+    store.set_epoch_deadline(1);
+    ticker::call().map_err(Trap::of_host)
 }

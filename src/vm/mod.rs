@@ -1,15 +1,18 @@
 //! The WebAssembly engine: the only room that names wasmtime, and it knows
 //! nothing of Proxy-Wasm.
 
+pub mod budget;
 pub mod cache;
 pub mod engine;
 pub mod guest;
 pub mod instance;
 pub mod module;
 pub mod stack;
+pub mod ticker;
 pub mod trap;
 pub mod usage;
 
+pub use budget::{Allowance, CpuLimit};
 pub use guest::{Data, GuestCaller, GuestLinker};
 pub use instance::{Callback, Instance, Prepared};
 pub use module::{Import, ImportKind, Module, WasmType};

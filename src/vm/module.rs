@@ -111,6 +111,12 @@ impl Module {
         is_i32(Box::new(ty.params())) && is_i32(Box::new(ty.results()))
     }
 
+    /// The elements that the largest of its tables begins with.
+    pub fn largest_table(&self) -> u64 {
+        let resources = self.code.resources_required();
+        resources.max_initial_table_size.unwrap_or_default()
+    }
+
     /// The memory export of this name.
     pub fn memory(&self, name: &str) -> Option<Memory> {
         let Some(ExternType::Memory(ty)) = self.code.get_export(name) else {

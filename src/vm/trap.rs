@@ -43,6 +43,14 @@ impl Trap {
         self.message.lines().next().unwrap_or_default()
     }
 
+    /// What the host could not do.
+    pub(super) fn of_host(message: String) -> Self {
+        Trap {
+            message,
+            exit: None,
+        }
+    }
+
     /// A Rust panic in a host function, caught at the edge of the guest call.
     pub(super) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Self {
         let cause = payload

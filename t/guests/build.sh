@@ -81,7 +81,7 @@ is_fresh() {
 install_guest() {
     if command -v wasm-validate >/dev/null; then
         # The hostile ones use what only these allow.
-        wasm-validate --enable-memory64 --enable-threads "$2" || die "$1: the module is not valid"
+        wasm-validate --enable-memory64 --enable-multi-memory --enable-threads "$2" || die "$1: the module is not valid"
     fi
     mkdir -p "$OUT/.stamps"
     cp "$2" "$OUT/.$1.wasm.new"
@@ -232,7 +232,7 @@ build_wat() {
     wat2wasm=$(scripts/toolchain.sh wat)
     mkdir -p "$BUILD/wat"
     for name in "$@"; do
-        "$wat2wasm" --debug-names --enable-memory64 --enable-threads \
+        "$wat2wasm" --debug-names --enable-memory64 --enable-multi-memory --enable-threads \
             "t/guests/wat/$name.wat" -o "$BUILD/wat/$name.wasm"
         install_guest "$name" "$BUILD/wat/$name.wasm"
     done

@@ -68,6 +68,26 @@ function _M.get(path, headers)
 end
 
 
+-- A request whose answer may never come whole: its status, or "cut".
+function _M.ask(path, headers, body)
+    body = body or ""
+    local sock = _M.connect()
+    assert(sock:send("POST " .. path .. " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                     .. (headers or "") .. "Content-Length: " .. #body .. "\r\n\r\n" .. body))
+    local answer = sock:receive("*a")
+    sock:close()
+    return answer and answer:match("^HTTP/1.1 (%d+)") or "cut"
+end
+
+
+-- What a function gives, and the CPU seconds that the process used meanwhile.
+function _M.cpu(fn, ...)
+    local before = os.clock()
+    local result = fn(...)
+    return result, os.clock() - before
+end
+
+
 -- The same request many times on one connection, several at a time. Each answer
 -- must be as long as the first, with a body of four bytes and the line `wanted`.
 function _M.repeated(path, headers, count, wanted)

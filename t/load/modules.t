@@ -27,7 +27,7 @@ __DATA__
     location = /t {
         content_by_lua_block {
             for _, name in ipairs {
-                "no_memory", "allocator_none", "allocator_wrong_type", "huge_memory",
+                "no_memory", "allocator_none", "allocator_wrong_type",
                 "memory64", "import_global", "import_memory", "import_table",
                 "abi_none", "abi_unknown",
             } do
@@ -40,7 +40,6 @@ __DATA__
 no_memory nil failed to load: it exports no memory named "memory"
 allocator_none nil failed to load: it exports no allocator: neither malloc nor proxy_on_memory_allocate
 allocator_wrong_type nil failed to load: its allocator malloc is of another type than (i32) -> i32
-huge_memory nil failed to load: it begins with 4096 MiB of memory, and 1024 MiB are all that a plugin may have
 memory64 nil failed to load: its memory has 64-bit addresses: it must be built for wasm32
 import_global nil failed to load: it imports env.global, which is not a function: a plugin brings its own memory and tables
 import_memory nil failed to load: it imports env.memory, which is not a function: a plugin brings its own memory and tables
@@ -63,25 +62,7 @@ nil failed to load: not a valid WebAssembly module: failed to parse WebAssembly 
 
 
 
-=== TEST 3: module: a table beyond the limit, seen when an instance is made
---- config
-    location = /t {
-        content_by_lua_block {
-            local proxy_wasm = require "resty.proxy_wasm"
-            local plugin = assert(load("huge_table"))
-            ngx.say(proxy_wasm.on_configure(plugin, ""))
-            ngx.say(proxy_wasm.on_configure(plugin, ""))
-        }
-    }
---- response_body
-nilfailed to load: no instance can be made: table minimum size of 100000000 elements exceeds table limits
-nilfailed to load: no instance can be made: table minimum size of 100000000 elements exceeds table limits
---- error_log
-p: no instance can be made: table minimum size of 100000000 elements exceeds table limits
-
-
-
-=== TEST 4: module: ABI versions, the highest known one counts
+=== TEST 3: module: ABI versions, the highest known one counts
 --- config
     location = /t {
         content_by_lua_block {
@@ -109,7 +90,7 @@ p: request headers
 
 
 
-=== TEST 5: module: no callback at all, or callbacks of other types
+=== TEST 4: module: no callback at all, or callbacks of other types
 --- config
     location = /t {
         content_by_lua_block {
@@ -148,7 +129,7 @@ truetrue
 
 
 
-=== TEST 6: imports: unknown functions are answered by stubs, named once at load
+=== TEST 5: imports: unknown functions are answered by stubs, named once at load
 --- config
     location = /t {
         content_by_lua_block {
@@ -188,7 +169,7 @@ p: another_module.function: 12
 
 
 
-=== TEST 7: imports: known functions of another signature are stubs, too
+=== TEST 6: imports: known functions of another signature are stubs, too
 --- config
     location = /t {
         content_by_lua_block {
@@ -209,7 +190,7 @@ p: proxy_get_metric: 12
 
 
 
-=== TEST 8: imports: one function twice, as native Go has it
+=== TEST 7: imports: one function twice, as native Go has it
 --- config
     location = /t {
         content_by_lua_block {
@@ -225,7 +206,7 @@ p: configured with 'twice'
 
 
 
-=== TEST 9: code: shared by those who load the same bytes, while memories are their own
+=== TEST 8: code: shared by those who load the same bytes, while memories are their own
 --- config
     location = /t {
         content_by_lua_block {

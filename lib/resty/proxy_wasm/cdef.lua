@@ -105,6 +105,12 @@ typedef struct rpw_options {
 
     int32_t max_log_lines;
 
+    int32_t cpu_limit;
+
+    int32_t start_cpu_limit;
+
+    int32_t memory_pages;
+
     struct rpw_str root_id;
 
     struct rpw_str vm_id;

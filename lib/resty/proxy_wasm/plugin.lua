@@ -14,6 +14,7 @@ local tostring   = tostring
 local sort       = table.sort
 local concat     = table.concat
 local ceil       = math.ceil
+local floor      = math.floor
 local io_open    = io.open
 local ffi_gc     = ffi.gc
 local ffi_new    = ffi.new
@@ -68,6 +69,13 @@ local MAX_BYTES = 2^31
 local COUNTS = { "max_callouts", "max_contexts", "max_log_lines" }
 local MAX_COUNT = 2^31
 
+local CPU_LIMITS = { "cpu_limit", "start_cpu_limit" }
+local MIN_CPU_LIMIT = 0.01
+
+-- Guests have memory by the page, and addresses of 32 bits.
+local PAGE = 65536
+local MAX_MEMORY = 2^32
+
 
 -- What `load` takes beside name and path: type, and what it becomes.
 local OPTIONS = {
@@ -89,6 +97,9 @@ local OPTIONS = {
     max_callouts = "number",
     max_contexts = "number",
     max_log_lines = "number",
+    cpu_limit = "number",
+    start_cpu_limit = "number",
+    memory_limit = "number",
 }
 
 
@@ -133,6 +144,16 @@ function _M.check_options(opts)
         if bytes and not (bytes >= 1 and bytes < MAX_BYTES) then
             return "option \"" .. key .. "\" must be a number of bytes from 1 on"
         end
+    end
+    for _, key in ipairs(CPU_LIMITS) do
+        local seconds = opts[key]
+        if seconds and not (seconds >= MIN_CPU_LIMIT and seconds < MAX_SECONDS) then
+            return "option \"" .. key .. "\" must be a number of seconds from 0.01 on"
+        end
+    end
+    local memory = opts.memory_limit
+    if memory and not (memory >= PAGE and memory <= MAX_MEMORY) then
+        return "option \"memory_limit\" must be a number of bytes from 64 KiB to 4 GiB"
     end
     local wrong = upstreams.check(opts.upstreams or {})
     if wrong then
@@ -212,6 +233,9 @@ local function load(name, bytes, opts)
         max_callouts = opts.max_callouts or 0,
         max_contexts = opts.max_contexts or 0,
         max_log_lines = opts.max_log_lines or 0,
+        cpu_limit = ceil((opts.cpu_limit or 0) * 1000),
+        start_cpu_limit = ceil((opts.start_cpu_limit or 0) * 1000),
+        memory_pages = floor((opts.memory_limit or 0) / PAGE),
         root_id = { root_id, #root_id },
         vm_id = { opts.vm_id, opts.vm_id and #opts.vm_id or 0 },
         vm_configuration = { vm_config, #vm_config },

@@ -1,0 +1,246 @@
+//! A thread that makes guest calls look at the clock.
+//!
+//! Compiled code compares the engine's epoch with a deadline at every loop and
+//! function, which costs next to nothing. This thread moves the epoch on while
+//! guests are called; a call that meets its deadline looks at the CPU time that
+//! its own thread has used (src/vm/budget.rs). So what the thread sleeps is
+//! measured by the wall, and what a guest uses by the guest's own thread: on a
+//! busy machine a call only looks more often.
+//!
+//! # When there is such a thread
+//!
+//! The first call makes it, and all signals are blocked in it: they are nginx's.
+//! A second after the last call it stands still. Then it is woken by the next
+//! one; while it is awake, a call makes no system call.
+//!
+//! A process that forks must have no thread, so the master ends it with
+//! [`until_drop`]. Should a process fork all the same, its child has none, and
+//! finds out when it makes an instance; it inherits none (ARCHITECTURE.md).
+
+use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
+use std::ptr;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, fence};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use wasmtime::Engine;
+
+use super::engine::engine;
+use crate::abi::limits::{MAX_TICK_MS, MIN_TICK_MS};
+
+/// The ticks that a call may go on for before it looks again, at most. When the
+/// thread falls asleep it makes as many at once: whoever is still inside a
+/// guest then looks, and wakes it.
+pub const MAX_TICKS: u64 = 64;
+
+/// How long the thread stays awake after the last call.
+const AWAKE_FOR: Duration = Duration::from_secs(1);
+
+/// No thread: not made yet, or ended.
+const NONE: u32 = 0;
+const AWAKE: u32 = 1;
+const ASLEEP: u32 = 2;
+const ENDING: u32 = 3;
+
+static STATE: AtomicU32 = AtomicU32::new(NONE);
+/// A guest was called, or looked at the clock, since the last tick.
+static CALLED: AtomicBool = AtomicBool::new(false);
+static TICK_MS: AtomicU32 = AtomicU32::new(MAX_TICK_MS);
+static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
+
+struct Thread {
+    handle: JoinHandle<()>,
+    process: u32,
+}
+
+/// Makes ticks so short that this limit is told from twice as much.
+pub fn serve(limit: Duration) {
+    let tick = u32::try_from(limit.as_millis() / 8).unwrap_or(MAX_TICK_MS);
+    TICK_MS.fetch_min(tick.clamp(MIN_TICK_MS, MAX_TICK_MS), Relaxed);
+}
+
+/// The whole ticks in this time; 1 at least, [`MAX_TICKS`] at most.
+pub fn ticks(time: Duration) -> u64 {
+    let ticks = time.as_millis() / u128::from(TICK_MS.load(Relaxed));
+    u64::try_from(ticks).map_or(MAX_TICKS, |ticks| ticks.clamp(1, MAX_TICKS))
+}
+
+/// Makes sure that there is a thread in this very process.
+///
+/// Errors: none can be made.
+pub fn start() -> Result<(), String> {
+    let mut thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if let Some(stale) = thread.take_if(|thread| thread.process != process) {
+        // A fork has left it behind: there is nothing to join or to detach.
+        std::mem::forget(stale);
+        STATE.store(NONE, SeqCst);
+    }
+    drop(thread);
+    match STATE.load(SeqCst) {
+        NONE => wake(),
+        _ => Ok(()),
+    }
+}
+
+/// Says that a guest is called now. Its deadline must have been set before, so
+/// that it lies before the ticks with which the thread falls asleep.
+///
+/// Errors: there is no thread, and none can be made.
+#[inline]
+pub fn call() -> Result<(), String> {
+    CALLED.store(true, Relaxed);
+    // After the epoch was read for the deadline; no instruction on x86.
+    fence(Acquire);
+    match STATE.load(Relaxed) {
+        AWAKE => Ok(()),
+        _ => wake(),
+    }
+}
+
+/// As [`call`], for a call that goes on: its new deadline is set afterwards.
+pub fn go_on() -> Result<(), String> {
+    // Either the thread sees this before it falls asleep, or this sees it
+    // asleep.
+    CALLED.store(true, SeqCst);
+    match STATE.load(SeqCst) {
+        AWAKE => Ok(()),
+        _ => wake(),
+    }
+}
+
+/// The CPU time that the calling thread has used.
+pub fn cpu_time() -> Duration {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: writes to `time`, which outlives the call and is valid also when
+    // it is all zeros: where it fails, which it does on no Linux.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr());
+        time.assume_init()
+    };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Ends the thread when it is dropped, if there is one.
+pub struct UntilDrop(());
+
+/// For calls in a process that forks: what they start ends with this.
+pub fn until_drop() -> UntilDrop {
+    UntilDrop(())
+}
+
+impl Drop for UntilDrop {
+    fn drop(&mut self) {
+        let mut thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Thread { handle, .. }) = thread.take() else {
+            return;
+        };
+        STATE.store(ENDING, SeqCst);
+        handle.thread().unpark();
+        // It cannot have panicked; and if it had, it would be over, too.
+        let _ = handle.join();
+        STATE.store(NONE, SeqCst);
+    }
+}
+
+#[cold]
+fn wake() -> Result<(), String> {
+    let mut thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(thread) = &*thread {
+        if STATE
+            .compare_exchange(ASLEEP, AWAKE, SeqCst, SeqCst)
+            .is_ok()
+        {
+            thread.handle.thread().unpark();
+        }
+        return Ok(());
+    }
+    let engine = engine()?;
+    STATE.store(AWAKE, SeqCst);
+    match spawn(engine) {
+        Ok(handle) => {
+            let process = std::process::id();
+            *thread = Some(Thread { handle, process });
+            Ok(())
+        }
+        Err(why) => {
+            STATE.store(NONE, SeqCst);
+            Err(format!("no thread can be made to limit CPU time: {why}"))
+        }
+    }
+}
+
+/// Makes the thread, with all signals blocked.
+fn spawn(engine: &'static Engine) -> std::io::Result<JoinHandle<()>> {
+    let mut all = MaybeUninit::<libc::sigset_t>::zeroed();
+    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the sets outlive the calls; `all` is filled before it is used.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let made = thread::Builder::new()
+        .name("proxy_wasm_cpu".to_owned())
+        .stack_size(64 << 10)
+        .spawn(move || run(engine));
+    // SAFETY: `before` was filled by the call above, which cannot fail with
+    // SIG_SETMASK.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+    }
+    made
+}
+
+fn run(engine: &Engine) {
+    let mut quiet = Duration::ZERO;
+    loop {
+        let tick = Duration::from_millis(TICK_MS.load(Relaxed).into());
+        thread::park_timeout(tick);
+        if STATE.load(SeqCst) == ENDING {
+            return;
+        }
+        engine.increment_epoch();
+        if CALLED.swap(false, SeqCst) {
+            quiet = Duration::ZERO;
+            continue;
+        }
+        quiet += tick;
+        if quiet >= AWAKE_FOR {
+            quiet = Duration::ZERO;
+            if sleep(engine).is_break() {
+                return;
+            }
+        }
+    }
+}
+
+/// Stands still until a guest is called. Breaks when the thread must end.
+fn sleep(engine: &Engine) -> ControlFlow<()> {
+    if STATE
+        .compare_exchange(AWAKE, ASLEEP, SeqCst, SeqCst)
+        .is_err()
+    {
+        return ControlFlow::Break(());
+    }
+    if CALLED.swap(false, SeqCst) {
+        // Wakes, unless somebody else already has.
+        let _ = STATE.compare_exchange(ASLEEP, AWAKE, SeqCst, SeqCst);
+        return ControlFlow::Continue(());
+    }
+    // A call may have found the thread awake, with a deadline that this reaches:
+    // it then looks at the clock, and finds it asleep.
+    fence(SeqCst);
+    for _ in 0..MAX_TICKS {
+        engine.increment_epoch();
+    }
+    while STATE.load(SeqCst) == ASLEEP {
+        thread::park();
+    }
+    match STATE.load(SeqCst) {
+        ENDING => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    }
+}

@@ -1,0 +1,6 @@
+;; An endless loop in _initialize, where compilers put constructors.
+(module
+  (func (export "proxy_abi_version_0_2_1"))
+  (memory (export "memory") 1)
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
+  (func (export "_initialize") (loop $again (br $again))))

@@ -1,0 +1,7 @@
+;; An endless loop in the module's start section: the CPU limit holds while it is instantiated.
+(module
+  (func (export "proxy_abi_version_0_2_1"))
+  (memory (export "memory") 1)
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
+  (func $section (loop $again (br $again)))
+  (start $section))

@@ -1,0 +1,116 @@
+# What an instance may have: memory and tables.
+
+use lib 't/lib';
+use TestProxyWasm 'no_plan';
+
+no_long_string();
+no_shuffle();
+
+our $load = <<'_EOC_';
+        local proxy_wasm = require "resty.proxy_wasm"
+        function load(name, opts)
+            local path = "$GUESTS/" .. name .. ".wasm"
+            local plugin, err = proxy_wasm.load("p", path, opts)
+            return plugin, err and err:gsub("^plugin \"p\": .*/" .. name .. "%.wasm: ", "")
+        end
+_EOC_
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    return if defined $block->plugin;
+    $block->set_value("http_config", "init_worker_by_lua_block {\n$main::load}\n");
+});
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: memory: growing it beyond the option memory_limit answers -1, and nothing traps
+--- config
+    location = /t {
+        content_by_lua_block {
+            local proxy_wasm = require "resty.proxy_wasm"
+            for _, name in ipairs { "grow_forever", "grow_tables" } do
+                local plugin = assert(load(name, { memory_limit = 4 * 2^20 }))
+                local ctx = assert(proxy_wasm.on_configure(plugin))
+                ngx.say(name, " ", proxy_wasm.on_http_request_headers(ctx))
+            end
+        }
+    }
+--- response_body
+grow_forever true
+grow_tables true
+--- grep_error_log eval: qr/p: \K(no more memory|elements: \d+)/
+--- grep_error_log_out
+no more memory
+elements: 1000000
+
+
+
+=== TEST 2: memory: what a guest gets of it in all
+--- plugin
+request_headers alloc 2000000
+request_headers alloc 4000000
+request_headers free
+request_headers alloc 2000000
+--- plugin_options
+memory_limit = 5 * 2^20,
+--- plugin_log eval
+qr/\Aalloc\(2000000\) = OK .*
+alloc\(4000000\) = .*(?<!OK ).*
+free\(\) = OK.*
+alloc\(2000000\) = OK .*
+\z/
+
+
+
+=== TEST 3: memory: more from the beginning is refused when the plugin is loaded
+--- config
+    location = /t {
+        content_by_lua_block {
+            for _, name in ipairs { "huge_memory", "huge_table", "two_memories" } do
+                local plugin, err = load(name)
+                ngx.say(name, " ", plugin, " ", (err:gsub(" %(at.*", "")))
+            end
+            -- It begins with two pages.
+            ngx.say(load("infinite_loop", { memory_limit = 2^16 }))
+            ngx.say(load("infinite_loop", { memory_limit = 2^17 }) ~= nil)
+        }
+    }
+--- response_body
+huge_memory nil failed to load: it begins with 4294967296 bytes of memory, and may have 1073741824 (option memory_limit)
+huge_table nil failed to load: it begins with a table of 100000000 elements, and all that a plugin may have is 1000000
+two_memories nil failed to load: not a valid WebAssembly module: failed to parse WebAssembly module: multiple memories
+nilfailed to load: it begins with 131072 bytes of memory, and may have 65536 (option memory_limit)
+true
+
+
+
+=== TEST 4: memory: tables that are too many together, seen when an instance is made
+--- config
+    location = /t {
+        content_by_lua_block {
+            local plugin = assert(load("many_tables"))
+            ngx.say(require("resty.proxy_wasm").on_configure(plugin, ""))
+        }
+    }
+--- response_body
+nilfailed to load: no instance can be made: table minimum size of 400000 elements exceeds table limits
+--- error_log
+p: no instance can be made: table minimum size of 400000 elements exceeds table limits
+
+
+
+=== TEST 5: memory: the option is bytes, from one page to all that a guest can address
+--- config
+    location = /t {
+        content_by_lua_block {
+            for _, limit in ipairs { 0, 65535, 2^32 + 1, 0/0, "1m" } do
+                ngx.say(select(2, pcall(load, "trap_on_tick", { memory_limit = limit })))
+            end
+            ngx.say(load("huge_memory", { memory_limit = 2^32 }) ~= nil)
+        }
+    }
+--- response_body_like eval
+my $wrong = qr/.*option "memory_limit" must be a number of bytes from 64 KiB to 4 GiB\n/;
+qr/\A$wrong$wrong$wrong$wrong.*option "memory_limit" must be a number\ntrue\n\z/
