@@ -80,6 +80,9 @@
 // `proxy_on_response_body` is not called.
 #define RPW_NO_RESPONSE_BODY 32
 
+// Ticks run in the first worker only.
+#define RPW_TICKS_IN_ONE 1024
+
 // Request bodies must come to `rpw_request_body`.
 #define RPW_WANTS_REQUEST_BODY 1
 
@@ -404,6 +407,9 @@ void rpw_root_free(struct rpw_root *root);
 // Ends the contexts of requests that ended without a log phase. Gives the
 // number of http contexts that are alive in this worker.
 int32_t rpw_sweep(void);
+
+// The number of requests of this worker that are paused.
+int32_t rpw_paused(void);
 
 // Runs the ticks and queue callbacks that are due. Gives the milliseconds
 // until something is due again, or 0 when nothing is. There may be effects to

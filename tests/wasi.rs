@@ -155,6 +155,7 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
         upstreams: Rc::default(),
         resume_after_callouts: false,
         limits: Limits::default(),
+        ticks_in_one: false,
     };
     let shared = Shared::new(host.store(), b"", b"");
     let state = State::new(host.clone(), Rc::new(plugin), Ids::default(), shared);

@@ -45,6 +45,8 @@ pub const RPW_SUBREQUESTS: i32 = 8;
 pub const RPW_NO_REQUEST_BODY: i32 = 16;
 /// `proxy_on_response_body` is not called.
 pub const RPW_NO_RESPONSE_BODY: i32 = 32;
+/// Ticks run in the first worker only.
+pub const RPW_TICKS_IN_ONE: i32 = 1024;
 
 /// What the operator says of a plugin.
 #[repr(C)]
@@ -130,6 +132,7 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
         subrequests: has(RPW_SUBREQUESTS),
         request_body: !has(RPW_NO_REQUEST_BODY),
         response_body: !has(RPW_NO_RESPONSE_BODY),
+        ticks_in_one: has(RPW_TICKS_IN_ONE),
         ..Options::default()
     };
     if has(RPW_TEXT_PROPERTIES) {
@@ -388,6 +391,12 @@ pub extern "C" fn rpw_sweep() -> i32 {
     wall(0, || {
         foreign::call_all(0, || i32::try_from(registry::sweep()).unwrap_or(i32::MAX))
     })
+}
+
+/// The number of requests of this worker that are paused.
+#[unsafe(no_mangle)]
+pub extern "C" fn rpw_paused() -> i32 {
+    wall(0, || i32::try_from(registry::paused()).unwrap_or(i32::MAX))
 }
 
 /// Runs the ticks and queue callbacks that are due. Gives the milliseconds

@@ -35,6 +35,8 @@ pub struct PluginInfo {
     /// A paused request also goes on when its last callout was delivered.
     pub resume_after_callouts: bool,
     pub limits: Limits,
+    /// Ticks run in the first worker only.
+    pub ticks_in_one: bool,
 }
 
 /// Whose callback runs.
@@ -218,6 +220,11 @@ impl State {
             root.stop_timers();
         }
         had_timers
+    }
+
+    /// Has the queues looked at, whether or not anything was enqueued since.
+    pub fn look_at_queues(&mut self) {
+        self.seen_enqueued = u64::MAX;
     }
 
     /// Has the lost instance made anew from a timer.

@@ -244,6 +244,10 @@ impl Host for MemoryHost {
         })
     }
 
+    fn is_first_worker(&self) -> bool {
+        true
+    }
+
     fn phase(&self, request: Request) -> Phase {
         self.read(request, |found| Ok(found.phase))
             .unwrap_or(Phase::Other)

@@ -177,6 +177,11 @@ pub trait Host {
 
     fn set_variable(&self, request: Request, name: &[u8], value: &[u8]) -> Result<()>;
 
+    // -- the process -------------------------------------------------------
+
+    /// True in one worker: the first one.
+    fn is_first_worker(&self) -> bool;
+
     // -- shared state ------------------------------------------------------
 
     /// Where state lies that outlives requests.

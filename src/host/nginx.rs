@@ -280,6 +280,11 @@ impl Host for NginxHost {
         Ok(())
     }
 
+    fn is_first_worker(&self) -> bool {
+        // SAFETY: it looks at numbers of the process.
+        unsafe { (self.symbols.worker_id)() == 0 }
+    }
+
     fn start_time(&self, request: Request) -> u64 {
         // SAFETY: the request is live.
         let seconds = unsafe { (self.symbols.req_start_time)(pointer(request)) };

@@ -134,6 +134,9 @@ symbols! {
         /// (request). Seconds, with milliseconds behind the point.
         req_start_time: c"ngx_http_lua_ffi_req_start_time", (*mut NgxRequest) -> c_double;
 
+        /// -1 in a process that is no worker, such as the master.
+        worker_id: c"ngx_http_lua_ffi_worker_id", () -> c_int;
+
         // -- request headers -----------------------------------------------
 
         /// (request, most or 0 for all, truncated).

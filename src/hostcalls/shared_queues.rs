@@ -6,7 +6,8 @@ use crate::abi::limits::{MAX_QUEUES, QUEUE_POLL_MS};
 use crate::abi::types::LogLevel;
 use crate::context::Effect;
 
-/// The root context hears of every item from now on, in this worker.
+/// The root context hears of every item from now on, in this worker, and of
+/// those that wait in the queue already.
 pub fn register_shared_queue(call: &mut Call, name: &[u8]) -> Result<u32, Status> {
     let token = call.shared.queues.register(name);
     if token == Err(Status::InternalFailure) && call.shared.queues.has_all() {
@@ -15,12 +16,13 @@ pub fn register_shared_queue(call: &mut Call, name: &[u8]) -> Result<u32, Status
         return token;
     }
     let token = call.state.log_full_store(token)?;
-    let last = call.shared.queues.last(token);
+    let dequeued = call.shared.queues.dequeued(token);
     let id = call.root_id();
     if let Some(root) = call.state.contexts.roots.get_mut(&id)
         && root.queues.iter().all(|(known, _)| *known != token)
     {
-        root.queues.push((token, last));
+        root.queues.push((token, dequeued));
+        call.state.look_at_queues();
         let after_ms = QUEUE_POLL_MS;
         call.state.push_shared(Effect::Timer { after_ms });
     }

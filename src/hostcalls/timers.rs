@@ -8,8 +8,13 @@ use crate::context::Effect;
 /// contexts, as on Envoy; 0 stops it.
 pub fn set_tick_period_milliseconds(call: &mut Call, period: u32) -> Result<(), Status> {
     let id = call.root_id();
+    // The guest cannot know that another worker does it.
+    let here = !call.plugin.ticks_in_one || call.state.host.is_first_worker();
     let root = call.state.contexts.roots.get_mut(&id);
     let root = root.ok_or(Status::BadArgument)?;
+    if !here {
+        return Ok(());
+    }
     root.set_tick_period(period);
     if period > 0 {
         call.state.push_shared(Effect::Timer { after_ms: period });

@@ -85,12 +85,18 @@ impl Plugin {
             return;
         }
         let mut news: Vec<(u32, u32, u64)> = Vec::new();
+        let mut more = false;
         for (id, root) in &mut state.contexts.roots {
             for (token, seen) in &mut root.queues {
-                let last = queues.last(*token);
-                let came = last.saturating_sub(std::mem::replace(seen, last));
-                news.push((*id, *token, came.min(MAX_QUEUE_NEWS)));
+                let came = queues.last(*token).saturating_sub(*seen);
+                more |= came > MAX_QUEUE_NEWS;
+                let came = came.min(MAX_QUEUE_NEWS);
+                *seen += came;
+                news.push((*id, *token, came));
             }
+        }
+        if more {
+            state.look_at_queues();
         }
         news.sort_unstable();
         for (root, token, came) in news {

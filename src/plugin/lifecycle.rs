@@ -37,6 +37,8 @@ pub struct Options {
     pub encoding: Encoding,
     pub ids: Ids,
     pub resume_after_callouts: bool,
+    /// Run ticks in the first worker only.
+    pub ticks_in_one: bool,
     /// Milliseconds after which a paused request is answered with 504.
     pub pause_timeout_ms: u32,
     /// Where its callouts may go.
@@ -67,6 +69,7 @@ impl Default for Options {
             encoding: Encoding::default(),
             ids: Ids::default(),
             resume_after_callouts: false,
+            ticks_in_one: false,
             pause_timeout_ms: DEFAULT_PAUSE_TIMEOUT_MS,
             upstreams: Rc::default(),
             subrequests: false,
@@ -158,6 +161,7 @@ impl Plugin {
             upstreams: options.upstreams.clone(),
             resume_after_callouts: options.resume_after_callouts,
             limits: options.limits,
+            ticks_in_one: options.ticks_in_one,
         });
         let scope = options.vm_id.as_deref().unwrap_or(name);
         let shared = Shared::new(host.store(), scope, name);

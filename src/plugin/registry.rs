@@ -90,6 +90,15 @@ pub fn sweep() -> u32 {
     alive
 }
 
+/// The number of http contexts that are paused.
+pub fn paused() -> usize {
+    let plugins = all();
+    let known = plugins
+        .iter()
+        .filter_map(|plugin| plugin.try_borrow_mut().ok());
+    known.map(|mut plugin| plugin.paused()).sum()
+}
+
 /// Runs what is due in all plugins. Gives the milliseconds until something is
 /// due again.
 pub fn run_timers() -> Option<u32> {

@@ -157,6 +157,13 @@ impl Plugin {
         !contexts.http.is_empty() || contexts.roots.values().any(waits)
     }
 
+    /// The number of http contexts that are paused.
+    pub fn paused(&mut self) -> usize {
+        let http = self.state().contexts.http.values();
+        http.filter(|http| http.paused && !http.request.ended())
+            .count()
+    }
+
     pub fn is_running(&self) -> bool {
         matches!(self.life, Life::Running(_))
     }

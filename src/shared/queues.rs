@@ -170,9 +170,14 @@ impl Queues {
         self.count_of(b"t", token).unwrap_or(0)
     }
 
+    /// The number of the last item that was dequeued.
+    pub fn dequeued(&self, token: u32) -> u64 {
+        self.count_of(b"h", token).unwrap_or(0)
+    }
+
     /// True when every item was dequeued.
     pub fn is_empty(&self, token: u32) -> bool {
-        self.count_of(b"h", token).unwrap_or(0) >= self.last(token)
+        self.dequeued(token) >= self.last(token)
     }
 
     /// A number that changes whenever something is enqueued anywhere.

@@ -71,7 +71,7 @@ log http_call side 5000
 --- plugin_options eval: $::UPSTREAMS
 --- backend
 content_by_lua_block {
-    ngx.sleep(1)
+    ngx.sleep(0.5)
     ngx.log(ngx.INFO, "[proxy-wasm] -- answered")
 }
 --- location
@@ -252,4 +252,106 @@ done: context=3
 exited with code 0
 --- no_error_log
 [error]
+exited on signal
+
+
+
+=== TEST 8: exit: QUIT, ticks and a queue are armed, and a callout that nobody waits for gets no answer
+--- plugin
+configure tick 100
+configure register_queue jobs
+tick once http_call side 60000
+log http_call side 60000
+http_call_response echo_params
+http_call_response http_call side 60000
+--- plugin_options
+upstreams = { side = "127.0.0.1:$TEST_NGINX_RAND_PORT_1" },
+--- tcp_listen: $TEST_NGINX_RAND_PORT_1
+--- tcp_no_close
+--- tcp_reply_delay: 20
+--- tcp_reply: too late
+--- location
+content_by_lua_block { ngx.say("hello") }
+--- config eval: $::SIGNAL
+--- request
+GET /drive?signal=QUIT
+--- response_body
+exiting true
+200hello
+--- wait: 3
+--- error_log
+failed: the worker exits
+num_headers=0 body_size=0 num_trailers=0
+exited with code 0
+--- no_error_log
+exited on signal
+
+
+
+=== TEST 9: exit: QUIT, ticks are armed, and a paused request waits for a slow answer
+--- plugin
+configure tick 100
+request_headers http_call side 60000
+request_headers pause
+http_call_response get_body call_body
+http_call_response continue request
+--- plugin_options eval: $::UPSTREAMS
+--- backend
+content_by_lua_block {
+    ngx.sleep(2.5)
+    ngx.print("late answer")
+}
+--- location
+content_by_lua_block { ngx.say("hello") }
+--- config eval: $::SIGNAL
+--- request
+GET /drive?signal=QUIT
+--- response_body
+exiting true
+200hello
+--- timeout: 10
+--- wait: 2
+--- error_log
+get_body(call_body) = OK "late answer"
+exited with code 0
+--- no_error_log
+[error]
+exited on signal
+
+
+
+=== TEST 10: exit: QUIT, a paused request and a callout of nobody's: the one is waited for, the other not
+--- plugin
+configure http_call silent 60000
+request_headers http_call side 1500
+request_headers pause
+http_call_response if_call silent log info "given up"
+http_call_response if_call side log info "failed in time"
+http_call_response if_call side continue request
+--- plugin_options
+upstreams = { silent = "127.0.0.1:$TEST_NGINX_RAND_PORT_1", side = "127.0.0.1:$TEST_NGINX_RAND_PORT_1" },
+--- http_config
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_1;
+        location / {
+            content_by_lua_block { ngx.sleep(20) }
+        }
+    }
+    lua_check_client_abort on;
+--- location
+content_by_lua_block { ngx.say("hello") }
+--- config eval: $::SIGNAL
+--- request
+GET /drive?signal=QUIT
+--- response_body
+exiting true
+200hello
+--- timeout: 10
+--- wait: 3
+--- error_log
+failed in time
+given up
+failed: the worker exits
+exited with code 0
+--- no_error_log
 exited on signal

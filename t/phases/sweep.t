@@ -148,3 +148,37 @@ hello
 --- plugin_log
 http_call(side 5000 :path=/logged) = OK 1
 -- asked for /logged
+
+
+
+=== TEST 6: sweep: nginx drops its timer, as too many run: it comes with a later request
+--- http_config
+    lua_max_running_timers 1;
+--- plugin
+done echo_params
+--- config
+    location = /quiet {
+        rewrite_by_lua_block { chain:rewrite() }
+        content_by_lua_block { ngx.say("hello") }
+    }
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            ngx.timer.at(0, function() ngx.sleep(1.5) end)
+            client.get("/quiet")
+            ngx.sleep(2.2)
+            client.get("/quiet")
+            ngx.say("driven")
+        }
+    }
+--- request
+GET /drive
+--- response_body
+driven
+--- wait: 2
+--- timeout: 10
+--- error_log
+[alert]
+lua_max_running_timers are not enough
+done: context=2
+done: context=3

@@ -43,3 +43,42 @@ q: enqueue(jobs item) = OK
 dequeue(jobs) = OK "item"
 --- no_error_log
 [error]
+
+
+
+=== TEST 3: queue_ready: a queue that is registered hears of what waits in it
+--- plugin
+configure register_queue jobs
+request_headers enqueue jobs one
+request_headers enqueue jobs two
+--- plugin_options
+vm_id = "shared"
+--- plugin2
+response_headers register_queue jobs
+queue_ready dequeue jobs
+--- plugin2_options
+vm_id = "shared"
+--- wait: 0.4
+--- error_log
+q: dequeue(jobs) = OK "one"
+q: dequeue(jobs) = OK "two"
+--- no_error_log
+[error]
+EMPTY
+
+
+
+=== TEST 4: queue_ready: more items than one look tells of are told, too
+--- http_config
+    lua_shared_dict proxy_wasm 4m;
+--- plugin
+configure register_queue jobs
+request_headers repeat 2500 enqueue jobs x
+queue_ready dequeue jobs
+queue_ready nth 2500 log info "all of them"
+--- wait: 1
+--- error_log
+all of them
+--- no_error_log
+[error]
+EMPTY

@@ -96,3 +96,43 @@ proxy_on_tick failed, the instance is dropped
 --- grep_error_log eval: qr/p: configured|p: ticked/
 --- grep_error_log_out eval
 qr/(p: configured\n)+p: ticked\np: configured\np: ticked\n/
+
+
+
+=== TEST 7: tick: nginx drops its timer, as too many run: it goes on when there is room
+--- http_config
+    lua_max_running_timers 1;
+    init_worker_by_lua_block {
+        chain:init_worker()
+        ngx.timer.at(0, function() ngx.sleep(0.5) end)
+    }
+--- plugin
+configure tick 50
+tick nth 1 log info "tick one"
+tick nth 5 log info "tick five"
+tick nth 5 tick 0
+--- wait: 3
+--- error_log
+[alert]
+lua_max_running_timers are not enough
+tick five
+--- no_error_log
+[error]
+
+
+
+=== TEST 8: tick: nginx gives it no timer, as too many are pending: it goes on when there is room
+--- http_config
+    lua_max_pending_timers 2;
+    init_worker_by_lua_block {
+        ngx.timer.at(0.2, function() end)
+        chain:init_worker()
+    }
+--- plugin
+configure tick 50
+tick nth 1 log info "tick one"
+tick nth 5 log info "tick five"
+tick nth 5 tick 0
+--- wait: 3
+--- error_log
+tick five

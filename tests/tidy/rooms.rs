@@ -44,6 +44,7 @@ pub const LUA: &[&str] = &[
     "resty.proxy_wasm.upstreams",
     "resty.proxy_wasm.plugin",
     "resty.proxy_wasm.connection",
+    "resty.proxy_wasm.dispatcher",
     "resty.proxy_wasm.callout",
     "resty.proxy_wasm.clock",
     "resty.proxy_wasm.effects",

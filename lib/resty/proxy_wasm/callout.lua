@@ -1,25 +1,18 @@
 -- Callouts: moves bytes between cosockets and the library, which speaks the
--- protocol. They run in light threads of a timer, so that they work in every
--- phase and outlive the request that asked for them.
+-- protocol.
 
 local ffi = require "ffi"
-local semaphore = require "ngx.semaphore"
 local library = require "resty.proxy_wasm.lib"
 local foreign = require "resty.proxy_wasm.foreign"
 local connection = require "resty.proxy_wasm.connection"
+local dispatcher = require "resty.proxy_wasm.dispatcher"
 
 
 local max             = math.max
-local error           = error
 local pcall           = pcall
 local tostring        = tostring
 local ffi_gc          = ffi.gc
-local ngx             = ngx
-local ngx_log         = ngx.log
 local ngx_now         = ngx.now
-local ngx_timer_at    = ngx.timer.at
-local ngx_spawn       = ngx.thread.spawn
-local ERR             = ngx.ERR
 
 local lib        = library.lib
 local to_string  = library.to_string
@@ -34,31 +27,11 @@ local READ_SIZE = 16384
 -- the next node.
 local SAME, NEXT = 1, 2
 
--- Callouts that one timer takes. nginx gives back what cosockets and threads
--- take from a timer's memory only when the timer ends, and on a busy worker it
--- would never end: after so many another one goes on.
-local TAKE = 500
-
--- When so many still have a slow callout, the last one takes on: nginx runs
--- 256 at a time (lua_max_running_timers), which are not ours alone.
-local MAX_TIMERS = 64
-
--- Seconds after which a timer that did not begin is given up: nginx drops
--- timers when too many run.
-local BEGIN_WITHIN = 1
-
 
 local _M = {}
 
 local target = ffi.new("rpw_target[1]")
 local output = ffi.new("rpw_str[1]")
-
--- Callouts that no thread has taken yet, first in, first out.
-local queue, first, last = {}, 1, 0
-
--- The timer that takes callouts, if there is one, and the number of all.
-local current
-local timers = 0
 
 local drain
 
@@ -70,11 +43,6 @@ end
 
 local function free(callout)
     lib.rpw_callout_free(callout)
-end
-
-
-local function fail(callout, why)
-    return lib.rpw_callout_fail(callout, why, #why)
 end
 
 
@@ -198,14 +166,14 @@ local function exchange(callout)
 end
 
 
--- True when a foreign function misbehaved.
-local function run(callout)
-    local ok, done, err = pcall(exchange, callout)
+-- Ends a callout: with its answer, or with why there is none. True when a
+-- foreign function misbehaved.
+local function finish(callout, why)
     local rc
-    if ok and done then
-        rc = lib.rpw_callout_deliver(callout)
+    if why then
+        rc = lib.rpw_callout_fail(callout, why, #why)
     else
-        rc = fail(callout, tostring(ok and err or done))
+        rc = lib.rpw_callout_deliver(callout)
     end
     rc = foreign.run(rc)
     lib.rpw_callout_free(ffi_gc(callout, nil))
@@ -214,112 +182,21 @@ local function run(callout)
 end
 
 
-local function take()
-    if first > last then
-        return nil
-    end
-    local callout = queue[first]
-    queue[first] = nil
-    first = first + 1
-    return callout
-end
-
-
--- One light thread, for one callout.
-local function thread(timer, callout)
-    local ok, result = pcall(run, callout)
+local function run(callout)
+    local ok, done, err = pcall(exchange, callout)
     if not ok then
-        ngx_log(ERR, "[proxy-wasm] callout: ", result)
+        return finish(callout, tostring(done))
     end
-    timer.running = timer.running - 1
-    if timer.running == 0 then
-        if timer.over then
-            timers = timers - 1
-        else
-            timer.wake:post(1)
-        end
-    end
-    if ok and result then
-        -- Whatever nginx has begun for it ends with a thread that fails.
-        error("a foreign function misbehaved", 0)
-    end
-end
-
-
--- Takes callouts until none is left and all are answered, or another timer is
--- to go on; then the threads end for themselves.
-local function serve(timer)
-    while true do
-        local callout = take()
-        while callout do
-            timer.taken = timer.taken + 1
-            timer.running = timer.running + 1
-            ngx_spawn(thread, timer, callout)
-            callout = take()
-        end
-        if timer.running == 0 or (timer.taken >= TAKE and timers < MAX_TIMERS) then
-            return
-        end
-        local ok, err = timer.wake:wait(60)
-        if not ok and err ~= "timeout" then
-            error(err)
-        end
-    end
-end
-
-
-local function dispatch(_, timer)
-    timer.begun = true
-    timers = timers + 1
-    local ok, err = pcall(serve, timer)
-    if not ok then
-        ngx_log(ERR, "[proxy-wasm] callouts: ", err)
-    end
-    -- Nothing yields from where the queue was seen empty to here: no callout
-    -- is left to a timer that is over.
-    timer.over = true
-    if timer.running == 0 then
-        timers = timers - 1
-    end
-    if current == timer then
-        current = nil
-    end
-end
-
-
--- Sees to it that a timer takes what is in the queue. When nginx gives none,
--- the callouts wait, and the next call asks again: false.
-function _M.go_on()
-    if first > last then
-        return true
-    end
-    if current and (current.begun or ngx_now() - current.asked < BEGIN_WITHIN) then
-        current.wake:post(1)
-        return current.begun
-    end
-    current = {
-        wake = semaphore.new(0),
-        asked = ngx_now(),
-        begun = false,
-        over = false,
-        taken = 0,
-        running = 0,
-    }
-    local ok, err = ngx_timer_at(0, dispatch, current)
-    if not ok then
-        current = nil
-        ngx_log(ERR, "[proxy-wasm] callouts must wait, there is no timer: ", err)
-    end
-    return false
+    return finish(callout, not done and tostring(err) or nil)
 end
 
 
 -- Takes a callout of the library over, and performs it.
 function _M.start(callout)
-    last = last + 1
-    queue[last] = ffi_gc(callout, free)
-    _M.go_on()
+    dispatcher.start(run, finish, ffi_gc(callout, free))
 end
 
+
+_M.go_on = dispatcher.go_on
 
 return _M

@@ -28,6 +28,7 @@ static const int32_t RPW_RESUME_AFTER_CALLOUTS = 4;
 static const int32_t RPW_SUBREQUESTS = 8;
 static const int32_t RPW_NO_REQUEST_BODY = 16;
 static const int32_t RPW_NO_RESPONSE_BODY = 32;
+static const int32_t RPW_TICKS_IN_ONE = 1024;
 static const int32_t RPW_WANTS_REQUEST_BODY = 1;
 static const int32_t RPW_WANTS_RESPONSE_BODY = 2;
 static const int32_t RPW_EFFECTS = 1;
@@ -178,6 +179,8 @@ int32_t rpw_wants(const struct rpw_root *root);
 void rpw_root_free(struct rpw_root *root);
 
 int32_t rpw_sweep(void);
+
+int32_t rpw_paused(void);
 
 int32_t rpw_run_timers(void);
 

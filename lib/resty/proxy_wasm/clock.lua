@@ -9,6 +9,7 @@ local ngx          = ngx
 local ngx_log      = ngx.log
 local ngx_now      = ngx.now
 local ngx_timer_at = ngx.timer.at
+local ngx_timer_every = ngx.timer.every
 local ngx_exiting  = ngx.worker.exiting
 local ERR          = ngx.ERR
 
@@ -18,7 +19,15 @@ local run = foreign.run
 local MISBEHAVED = lib.RPW_MISBEHAVED
 
 
+-- Seconds between two looks at whether nginx has dropped the timer, as it does
+-- while too many run; and seconds that a timer may be late.
+local LOOK = 1
+local LATE = 0.5
+
+
 local _M = {}
+
+local watched = false
 
 -- When the timer fires, and which one is meant: an older one that fires later
 -- does nothing.
@@ -49,20 +58,40 @@ local function fire(premature, mine)
 end
 
 
+local function look(premature)
+    if not premature and due and ngx_now() > due + LATE then
+        _M.arm(1)
+    end
+end
+
+
+-- From the first tick or queue on.
+local function watch()
+    local ok, err = ngx_timer_every(LOOK, look)
+    if not ok then
+        ngx_log(ERR, "[proxy-wasm] cannot watch the timer of ticks and queues: ", err)
+    end
+    watched = ok
+end
+
+
 -- Makes sure that the timers run in so many milliseconds, or earlier.
 function _M.arm(ms)
-    local at = ngx_now() + ms / 1000
-    if (due and due <= at) or ngx_exiting() then
+    local now = ngx_now()
+    local at = now + ms / 1000
+    if (due and due <= at and now <= due + LATE) or ngx_exiting() then
         return
+    end
+    if not watched then
+        watch()
     end
     generation = generation + 1
+    due = at
     local ok, err = ngx_timer_at(ms / 1000, fire, generation)
     if not ok then
-        due = nil
+        -- `look` asks again.
         ngx_log(ERR, "[proxy-wasm] cannot start the timer of ticks and queues: ", err)
-        return
     end
-    due = at
 end
 
 

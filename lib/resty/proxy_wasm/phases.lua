@@ -14,6 +14,7 @@ local next        = next
 local type        = type
 local error       = error
 local ngx         = ngx
+local ngx_now     = ngx.now
 local band        = require("bit").band
 local ffi_new     = ffi.new
 local get_request = base.get_request
@@ -67,7 +68,7 @@ end
 function _M.request_headers(root)
     local r = request()
     local rc = lib.rpw_request_headers(root, r)
-    if not timer.running then
+    if timer.good_until < ngx_now() then
         timer.start()
     end
     if rc ~= 0 then
@@ -123,7 +124,7 @@ function _M.response_headers(root)
         hand_response_headers(root, r)
         rc = lib.rpw_response_headers(root, r)
     end
-    if not timer.running then
+    if timer.good_until < ngx_now() then
         timer.start()
     end
     if rc ~= 0 then

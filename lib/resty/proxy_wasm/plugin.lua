@@ -87,6 +87,7 @@ local OPTIONS = {
     pause_timeout = "number",
     resume = { continue = 0, callouts = lib.RPW_RESUME_AFTER_CALLOUTS },
     property_encoding = { binary = 0, string = lib.RPW_TEXT_PROPERTIES },
+    ticks = { every = 0, one = lib.RPW_TICKS_IN_ONE },
     context_ids = { unique = 0, reused = lib.RPW_REUSE_IDS },
     subrequests = { [true] = lib.RPW_SUBREQUESTS, [false] = 0 },
     request_body = { [true] = 0, [false] = lib.RPW_NO_REQUEST_BODY },

@@ -6,9 +6,11 @@ local foreign = require "resty.proxy_wasm.foreign"
 local effects = require "resty.proxy_wasm.effects"
 
 
+local huge         = math.huge
 local pcall        = pcall
 local ngx          = ngx
 local ngx_log      = ngx.log
+local ngx_now      = ngx.now
 local ngx_sleep    = ngx.sleep
 local ngx_timer_at = ngx.timer.at
 local ngx_exiting  = ngx.worker.exiting
@@ -24,9 +26,14 @@ local MISBEHAVED = lib.RPW_MISBEHAVED
 local PERIOD = 1
 local PERIOD_EXITING = 0.05
 
+-- Seconds after which a timer that did not come is given up: nginx drops timers
+-- when too many run.
+local LATE = 1
+
 
 local _M = {
-    running = false,
+    -- Until then a timer runs, or is about to; 0: there is none.
+    good_until = 0,
 }
 
 
@@ -43,12 +50,15 @@ local function sweep()
     local alive = run(lib.rpw_sweep())
     settle()
     -- An exiting worker starts no timers; its last requests keep it anyway.
+    if alive > 0 and ngx_exiting() then
+        _M.good_until = huge
+    end
     while alive > 0 and ngx_exiting() do
         ngx_sleep(PERIOD_EXITING)
         alive = run(lib.rpw_sweep())
         settle()
     end
-    _M.running = false
+    _M.good_until = 0
     if alive ~= 0 then
         _M.start()
     end
@@ -64,7 +74,7 @@ function _M.start()
         ngx_log(ERR, "[proxy-wasm] cannot start the timer that ends contexts: ", err)
         return
     end
-    _M.running = true
+    _M.good_until = ngx_now() + PERIOD + LATE
 end
 
 
