@@ -83,6 +83,9 @@
 // Ticks run in the first worker only.
 #define RPW_TICKS_IN_ONE 1024
 
+// A large module is compiled in a thread; not for the master process.
+#define RPW_IN_BACKGROUND 2048
+
 // Request bodies must come to `rpw_request_body`.
 #define RPW_WANTS_REQUEST_BODY 1
 
@@ -208,6 +211,8 @@ typedef struct rpw_options {
     struct rpw_str upstreams;
     // Patterns of the other addresses that it may call, one a line.
     struct rpw_str callouts;
+    // The folder for compiled code, an absolute path; NULL: none.
+    struct rpw_str cache_directory;
 } rpw_options;
 
 #ifdef __cplusplus

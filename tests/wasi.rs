@@ -138,7 +138,7 @@ fn link(wat: &str) -> (Vec<Linked>, Result<Prepared<State>, String>) {
         };
         linked.push(link(&mut linker, import.module, import.name, params, results).unwrap());
     }
-    (linked, Prepared::new(&linker, Arc::new(module)))
+    (linked, Prepared::new(linker, Arc::new(module)))
 }
 
 type Started = Result<Instance<State>, (Trap, State)>;

@@ -14,6 +14,7 @@ local chain = require "resty.proxy_wasm.chain"
 
 local type       = type
 local error      = error
+local sub        = string.sub
 local last_error = library.last_error
 
 
@@ -23,6 +24,16 @@ local _M = {
     upstreams = upstreams.define,
     set_resolver = connection.set_resolver,
 }
+
+
+-- Where compiled code is kept, for plugins that are loaded from now on; false:
+-- nowhere.
+function _M.cache_directory(path)
+    if path ~= false and (type(path) ~= "string" or sub(path, 1, 1) ~= "/") then
+        error("path must be an absolute path, or false", 2)
+    end
+    plugins.set_cache_directory(path)
+end
 
 
 function _M.load(name, path, opts)

@@ -173,3 +173,27 @@ pub const WAITING_STACK: usize = 2 << 20;
 
 /// Such stacks that are kept for the next call.
 pub const MAX_IDLE_STACKS: usize = 16;
+
+/// Bytes of a module that a worker compiles at once; a larger one takes more
+/// than half a second, and is compiled in a thread while requests get the
+/// failure policy.
+pub const MAX_COMPILED_AT_ONCE: usize = 512 << 10;
+
+/// Bytes of the stack of that thread: as nginx's own thread has.
+pub const COMPILER_STACK: usize = 8 << 20;
+
+/// Bytes of serialized code that one user keeps on disk: twenty of the largest
+/// modules.
+pub const MAX_CACHE: u64 = 1 << 30;
+
+/// Bytes of address space from which on each memory may take 4 GiB of it
+/// (`ulimit -v`): room for a hundred plugins and their predecessors while they
+/// are reloaded. With less, code checks every access.
+pub const AMPLE_ADDRESS_SPACE: u64 = 1 << 40;
+
+/// Where address space is scarce: bytes kept free behind a memory, into which
+/// it can grow without being copied.
+pub const SCARCE_ROOM_TO_GROW: u64 = 8 << 20;
+
+/// Where address space is scarce: bytes behind a memory that trap.
+pub const SCARCE_GUARD: u64 = 64 << 10;

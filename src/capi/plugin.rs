@@ -1,7 +1,9 @@
 //! Plugins and their root contexts.
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 use libc::{c_char, c_void};
@@ -20,7 +22,7 @@ use crate::host::nginx::NginxHost;
 use crate::host::symbols::is_in_nginx;
 use crate::host::{Host, hosts};
 use crate::plugin::registry::{self, Shared};
-use crate::plugin::{Error, Options, Plugin};
+use crate::plugin::{Error, How, Options, Plugin};
 
 /// A loaded plugin.
 pub struct rpw_plugin {
@@ -47,6 +49,8 @@ pub const RPW_NO_REQUEST_BODY: i32 = 16;
 pub const RPW_NO_RESPONSE_BODY: i32 = 32;
 /// Ticks run in the first worker only.
 pub const RPW_TICKS_IN_ONE: i32 = 1024;
+/// A large module is compiled in a thread; not for the master process.
+pub const RPW_IN_BACKGROUND: i32 = 2048;
 
 /// What the operator says of a plugin.
 #[repr(C)]
@@ -82,6 +86,8 @@ pub struct rpw_options {
     pub upstreams: rpw_str,
     /// Patterns of the other addresses that it may call, one a line.
     pub callouts: rpw_str,
+    /// The folder for compiled code, an absolute path; NULL: none.
+    pub cache_directory: rpw_str,
 }
 
 thread_local! {
@@ -123,6 +129,8 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
     };
     // SAFETY: readable, as promised.
     let vm_id = unsafe { options.vm_id.bytes() };
+    // SAFETY: readable, as promised.
+    let directory = unsafe { options.cache_directory.bytes() };
     let mut read = Options {
         root_id,
         vm_id: (!options.vm_id.data.is_null()).then(|| vm_id.to_vec()),
@@ -133,6 +141,10 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
         request_body: !has(RPW_NO_REQUEST_BODY),
         response_body: !has(RPW_NO_RESPONSE_BODY),
         ticks_in_one: has(RPW_TICKS_IN_ONE),
+        code: How {
+            directory: (!directory.is_empty()).then(|| OsStr::from_bytes(directory).into()),
+            background: has(RPW_IN_BACKGROUND),
+        },
         ..Options::default()
     };
     if has(RPW_TEXT_PROPERTIES) {

@@ -51,7 +51,7 @@ pub(super) fn number(outcome: Outcome) -> i32 {
                 Error::Misuse(_) => RPW_MISUSE,
                 Error::Busy => RPW_BUSY,
                 Error::Lost(_) => RPW_LOST,
-                Error::Load(_) | Error::Callback { .. } => RPW_FAILED,
+                Error::Load(_) | Error::Compiling | Error::Callback { .. } => RPW_FAILED,
             }
         }
     }

@@ -8,9 +8,15 @@ use crate::abi::limits::{MAX_QUEUE_NEWS, QUEUE_POLL_MS, REVIVE_AFTER_MS};
 impl Plugin {
     /// Makes the instance, if there is none: its ticks and queues begin.
     ///
+    /// Later, while its code is still compiled.
+    ///
     /// Errors: as a callback of the start.
     pub fn start_now(&mut self) -> Result<(), super::Error> {
-        self.running().map(drop)
+        match self.running() {
+            // A timer does it: `try_root_later`.
+            Err(super::Error::Compiling) => Ok(()),
+            started => started.map(drop),
+        }
     }
 
     /// Runs what is due. Gives the milliseconds until something is due again.

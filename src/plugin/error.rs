@@ -15,6 +15,8 @@ pub enum Error {
     Lost(String),
     /// The API was used where it cannot work.
     Misuse(String),
+    /// Its code is not there yet: a thread makes it.
+    Compiling,
     /// A call of the plugin waits for a foreign function: there is no other.
     Busy,
 }
@@ -25,6 +27,7 @@ impl fmt::Display for Error {
             Error::Load(why) => write!(f, "failed to load: {why}"),
             Error::Callback { callback, cause } => write!(f, "failed to run {callback}: {cause}"),
             Error::Lost(why) | Error::Misuse(why) => f.write_str(why),
+            Error::Compiling => f.write_str("the plugin is still being compiled"),
             Error::Busy => f.write_str("the plugin is busy: it waits for a foreign function"),
         }
     }

@@ -25,6 +25,7 @@ impl Plugin {
     /// `proxy_on_foreign_function` of a root context.
     pub fn on_foreign_function(&mut self, root: u32, function: u32, data: &[u8]) -> Outcome {
         self.running()?;
+        self.check_root(root)?;
         let params = (root, function, data.len() as u32);
         self.state().call_data = Some(data.to_vec());
         let result = self.call(root, "proxy_on_foreign_function", |running| {

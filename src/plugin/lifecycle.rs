@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::error::Error;
+use super::late::Late;
 use super::link::{Link, link};
 use super::wants::Wants;
 use crate::abi::limits::{
@@ -58,6 +59,8 @@ pub struct Options {
     pub start_cpu_limit_ms: u32,
     /// Bytes of linear memory.
     pub memory_limit: usize,
+    /// How its code is got.
+    pub code: cache::How,
 }
 
 impl Default for Options {
@@ -80,6 +83,7 @@ impl Default for Options {
             cpu_limit_ms: DEFAULT_CPU_LIMIT_MS,
             start_cpu_limit_ms: DEFAULT_START_CPU_LIMIT_MS,
             memory_limit: DEFAULT_MEMORY_LIMIT,
+            code: cache::How::default(),
         }
     }
 }
@@ -120,13 +124,15 @@ pub struct Plugin {
     pub(super) host: Rc<dyn Host>,
     pub(super) info: Rc<PluginInfo>,
     pub(super) options: Options,
-    prepared: Prepared<State>,
+    pub(super) prepared: Prepared<State>,
+    pub(super) late: Late,
     pub(super) life: Life,
     pub(super) wants: Wants,
 }
 
 impl Plugin {
-    /// Compiles and links a module; no instance is made, nothing runs.
+    /// Compiles and links a module, or has a large one compiled while the
+    /// worker goes on; no instance is made, nothing runs.
     ///
     /// Errors: [`Error::Load`].
     pub fn load(
@@ -135,7 +141,7 @@ impl Plugin {
         bytes: &[u8],
         options: Options,
     ) -> Result<Self, Error> {
-        let module = cache::module(bytes).map_err(Error::Load)?;
+        let module = cache::module(bytes, &options.code).map_err(Error::Load)?;
         let abi = version::detect(module.exports()).map_err(|unknown| {
             Error::Load(match unknown {
                 Some(version) => format!("{version} is unknown: 0.1.0, 0.2.0 and 0.2.1 are known"),
@@ -146,6 +152,7 @@ impl Plugin {
         check_memory(&module, options.memory_limit).map_err(Error::Load)?;
         let wants = Wants::of(&module, bytes, &options);
         hosts::read();
+        tell_complaint(&*host, name);
         if !stubs.is_empty() {
             let line = format!("imports that a stub answers: {}", stubs.join(", "));
             log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());
@@ -171,6 +178,7 @@ impl Plugin {
             info,
             options,
             prepared,
+            late: Late::default(),
             life: Life::Resting(Box::new(state)),
             wants,
         })
@@ -203,6 +211,8 @@ impl Plugin {
     }
 
     fn start(&mut self) -> Result<(), Error> {
+        self.check_code()?;
+        tell_complaint(&*self.host, &self.info.name);
         let Life::Resting(mut state) = std::mem::replace(&mut self.life, Life::Changing) else {
             return Ok(());
         };
@@ -234,15 +244,9 @@ impl Plugin {
             return Err(self.lose(name, trap));
         }
 
-        let mut roots: Vec<u32> = self.state().contexts.roots.keys().copied().collect();
-        roots.sort_unstable();
-        for root in roots {
-            if let Err(why) = self.start_root(root) {
-                self.end_instance();
-                return Err(why);
-            }
-        }
-        Ok(())
+        self.start_roots().inspect_err(|_| {
+            self.end_instance();
+        })
     }
 
     /// Ends the instance: its contexts stay, and are not called again.
@@ -291,6 +295,8 @@ impl Plugin {
     /// `trial` (in the master process) runs it on an instance that is thrown
     /// away: workers make their own.
     ///
+    /// While the code is still compiled, the root context is made unseen.
+    ///
     /// Errors: a callback failed or refused; the root context is gone. Where it
     /// refused, other root contexts are not touched.
     pub fn add_root(&mut self, configuration: &[u8], trial: bool) -> Result<u32, Error> {
@@ -299,6 +305,10 @@ impl Plugin {
         // Before the new root is there: a start would configure it, too.
         let started = self.running().map(drop);
         let root = self.state().contexts.add_root(configuration);
+        if let Err(Error::Compiling) = started {
+            self.try_root_later(root);
+            return Ok(root);
+        }
         let configured = started.and_then(|()| self.start_root(root));
         if configured.is_err() {
             self.close_root(root);
@@ -314,7 +324,7 @@ impl Plugin {
         configured.map(|()| root)
     }
 
-    fn start_root(&mut self, root: u32) -> Result<(), Error> {
+    pub(super) fn start_root(&mut self, root: u32) -> Result<(), Error> {
         self.limit_cpu(self.options.start_cpu_limit());
         let started = self.run_start(root);
         self.limit_cpu(self.options.cpu_limit());
@@ -364,6 +374,10 @@ impl Plugin {
         };
         context.closing = true;
         if context.children > 0 {
+            return;
+        }
+        if self.forget_late(root) {
+            self.state().contexts.remove_root(root);
             return;
         }
         if let Life::Running(_) = self.life {
@@ -437,6 +451,14 @@ where
     match callback(&running.callbacks) {
         Some(callback) => running.instance.call(callback, params).map(Some),
         None => Ok(None),
+    }
+}
+
+/// Says, once, why code is compiled anew by every process.
+fn tell_complaint(host: &dyn Host, name: &[u8]) {
+    if let Some(why) = cache::complaint() {
+        let line = format!("compiled code is not kept: {why}");
+        log_line(host, name, None, LogLevel::Info, line.as_bytes());
     }
 }
 

@@ -26,7 +26,7 @@ pub fn link(module: Arc<Module>) -> Result<Link, String> {
     let mut linker = linker::<State>()?;
     let mut stubs = Vec::new();
 
-    for import in module.imports() {
+    for import in module.clone().imports() {
         let (from, name) = (import.module, import.name);
         let ImportKind::Function {
             params,
@@ -62,6 +62,6 @@ pub fn link(module: Arc<Module>) -> Result<Link, String> {
         stubs.push(format!("{from}.{name} {why}"));
     }
 
-    let prepared = Prepared::new(&linker, module)?;
+    let prepared = Prepared::new(linker, module)?;
     Ok(Link { prepared, stubs })
 }

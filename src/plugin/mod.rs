@@ -6,6 +6,7 @@ pub mod callout;
 pub mod clock;
 pub mod error;
 pub mod foreign;
+mod late;
 pub mod lifecycle;
 pub mod link;
 pub mod registry;
@@ -13,6 +14,7 @@ pub mod run;
 mod wait;
 pub mod wants;
 
+pub use crate::vm::cache::How;
 pub use error::Error;
 pub use lifecycle::{Options, Plugin};
 pub use run::{Flags, Outcome};

@@ -351,7 +351,9 @@ impl Plugin {
         root: u32,
         request: Request,
     ) -> Outcome {
-        if let Err(Error::Callback { .. } | Error::Lost(_) | Error::Load(_)) = &outcome {
+        if let Err(Error::Callback { .. } | Error::Lost(_) | Error::Load(_) | Error::Compiling) =
+            &outcome
+        {
             if !self.known(root, request) && self.state().create_http(root, request).is_err() {
                 return outcome;
             }
@@ -418,6 +420,7 @@ impl Plugin {
             self.sweep();
         }
         self.running()?;
+        self.check_root(root)?;
         // The address may have come again before the old request was swept.
         if let Some(old) = self.state().contexts.find_ending(request, root) {
             self.finish(old, false);

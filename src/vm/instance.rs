@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use once_cell::unsync::OnceCell;
 use wasmtime::{
     FuncType, InstancePre, Store, TypedFunc, UpdateDeadline, Val, ValType, WasmParams, WasmResults,
 };
@@ -11,15 +12,18 @@ use wasmtime::{
 use super::budget::{Allowance, Budget, CpuLimit};
 use super::engine::engine;
 use super::guest::{Data, GuestLinker};
-use super::module::{Function, Module};
+use super::module::{Module, NoCode};
+use super::outline::Function;
 use super::ticker;
 use super::trap::Trap;
 
-/// A module with all its imports resolved: instances come from it cheaply.
+/// A module with all its imports resolved: instances come from it cheaply, as
+/// soon as its code is there.
 pub struct Prepared<S: 'static> {
-    pre: InstancePre<Data<S>>,
-    /// Keeps the module in the cache for as long as it is in use.
-    _module: Arc<Module>,
+    linker: GuestLinker<S>,
+    /// Stays in the cache for as long as it is in use.
+    module: Arc<Module>,
+    pre: OnceCell<InstancePre<Data<S>>>,
 }
 
 /// A linker of the process's engine.
@@ -38,10 +42,16 @@ pub fn define_constant<S: 'static>(
     linker: &mut GuestLinker<S>,
     module: &str,
     name: &str,
-    ty: &Function,
+    ty: &Function<'_>,
     answer: i32,
 ) -> Result<(), String> {
-    let ty: FuncType = ty.0.clone();
+    let params = ty.0.params().iter().map(engine_type);
+    let results = ty.0.results().iter().map(engine_type);
+    let (Some(params), Some(results)) = (params.collect(), results.collect()) else {
+        return Err(format!("{module}.{name} has a type that no stub can have"));
+    };
+    let (params, results): (Vec<_>, Vec<_>) = (params, results);
+    let ty = FuncType::new(linker.engine(), params, results);
     let mut answers = Vec::new();
     for result in ty.results() {
         answers.push(match result {
@@ -59,15 +69,47 @@ pub fn define_constant<S: 'static>(
         .map_err(|error| error.to_string())
 }
 
+/// A type of the binary format as the engine has it, if it can stand in the
+/// signature of a stub.
+fn engine_type(ty: &wasmparser::ValType) -> Option<ValType> {
+    use wasmparser::ValType as Binary;
+    Some(match *ty {
+        Binary::I32 => ValType::I32,
+        Binary::I64 => ValType::I64,
+        Binary::F32 => ValType::F32,
+        Binary::F64 => ValType::F64,
+        Binary::V128 => ValType::V128,
+        Binary::FUNCREF => ValType::FUNCREF,
+        Binary::EXTERNREF => ValType::EXTERNREF,
+        Binary::Ref(_) => return None,
+    })
+}
+
 impl<S: 'static> Prepared<S> {
-    pub fn new(linker: &GuestLinker<S>, module: Arc<Module>) -> Result<Self, String> {
-        let pre = linker
-            .instantiate_pre(&module.code)
-            .map_err(|error| format!("{error:#}"))?;
-        Ok(Prepared {
-            pre,
-            _module: module,
+    /// Errors: imports that `linker` does not have, or that are of another
+    /// type; code that cannot be compiled.
+    pub fn new(linker: GuestLinker<S>, module: Arc<Module>) -> Result<Self, String> {
+        let prepared = Prepared {
+            linker,
+            module,
+            pre: OnceCell::new(),
+        };
+        match prepared.pre() {
+            Err(NoCode::Ever(why)) => Err(why),
+            Ok(_) | Err(NoCode::Yet) => Ok(prepared),
+        }
+    }
+
+    fn pre(&self) -> Result<&InstancePre<Data<S>>, NoCode> {
+        self.pre.get_or_try_init(|| {
+            let pre = self.linker.instantiate_pre(self.module.code()?);
+            pre.map_err(|error| NoCode::Ever(format!("{error:#}")))
         })
+    }
+
+    /// Errors: why no instance can be made of it, now or ever.
+    pub fn ready(&self) -> Result<(), NoCode> {
+        self.pre().map(drop)
     }
 }
 
@@ -90,11 +132,15 @@ impl<S: 'static> Instance<S> {
     ///
     /// Errors: the trap, and the state that was given.
     pub fn new(prepared: &Prepared<S>, state: S, allowance: Allowance) -> Result<Self, (Trap, S)> {
+        let pre = match prepared.pre() {
+            Ok(pre) => pre,
+            Err(why) => return Err((Trap::of_host(why.to_string()), state)),
+        };
         if let Err(why) = ticker::start() {
             return Err((Trap::of_host(why), state));
         }
         let data = Data::new(state, Budget::new(allowance));
-        let mut store = Store::new(prepared.pre.module().engine(), data);
+        let mut store = Store::new(pre.module().engine(), data);
         store.limiter(|data| &mut data.budget);
         store.epoch_deadline_callback(|mut store| {
             store
@@ -107,7 +153,7 @@ impl<S: 'static> Instance<S> {
         if let Err(trap) = begin(&mut store) {
             return Err((trap, store.into_data().state));
         }
-        let made = catch_unwind(AssertUnwindSafe(|| prepared.pre.instantiate(&mut store)));
+        let made = catch_unwind(AssertUnwindSafe(|| pre.instantiate(&mut store)));
         let inner = match made {
             Ok(Ok(inner)) => inner,
             Ok(Err(error)) => return Err((error.into(), store.into_data().state)),

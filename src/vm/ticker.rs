@@ -19,7 +19,6 @@
 
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
-use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +28,7 @@ use std::time::Duration;
 use wasmtime::Engine;
 
 use super::engine::engine;
+use super::process;
 use crate::abi::limits::{MAX_TICK_MS, MIN_TICK_MS};
 
 /// The ticks that a call may go on for before it looks again, at most. When the
@@ -160,7 +160,7 @@ fn wake() -> Result<(), String> {
     }
     let engine = engine()?;
     STATE.store(AWAKE, SeqCst);
-    match spawn(engine) {
+    match process::start_thread("proxy_wasm_cpu", 64 << 10, move || run(engine)) {
         Ok(handle) => {
             let process = std::process::id();
             *thread = Some(Thread { handle, process });
@@ -171,27 +171,6 @@ fn wake() -> Result<(), String> {
             Err(format!("no thread can be made to limit CPU time: {why}"))
         }
     }
-}
-
-/// Makes the thread, with all signals blocked.
-fn spawn(engine: &'static Engine) -> std::io::Result<JoinHandle<()>> {
-    let mut all = MaybeUninit::<libc::sigset_t>::zeroed();
-    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: the sets outlive the calls; `all` is filled before it is used.
-    unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-    }
-    let made = thread::Builder::new()
-        .name("proxy_wasm_cpu".to_owned())
-        .stack_size(64 << 10)
-        .spawn(move || run(engine));
-    // SAFETY: `before` was filled by the call above, which cannot fail with
-    // SIG_SETMASK.
-    unsafe {
-        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-    }
-    made
 }
 
 fn run(engine: &Engine) {

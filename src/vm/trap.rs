@@ -58,9 +58,6 @@ impl Trap {
             .map(|text| (*text).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        Trap {
-            message: format!("a host function panicked: {cause}"),
-            exit: None,
-        }
+        Trap::of_host(format!("a host function panicked: {cause}"))
     }
 }

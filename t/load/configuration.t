@@ -26,6 +26,11 @@ get_body(plugin_configuration) = OK 0x636f6e666967757265206765745f626f647920706c
 
 
 === TEST 2: configuration: none is an empty one
+--- http_config
+    init_by_lua_block {
+        -- A worker would compile it later.
+        kept = require("resty.proxy_wasm").load("kept", "$GUESTS/go_native.wasm")
+    }
 --- config
     location = /t {
         content_by_lua_block {

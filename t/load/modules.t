@@ -15,7 +15,8 @@ _EOC_
 
 add_block_preprocessor(sub {
     my $block = shift;
-    $block->set_value("http_config", "init_worker_by_lua_block {\n$main::load}\n");
+    my $more = $block->http_config || "";
+    $block->set_value("http_config", "init_worker_by_lua_block {\n$main::load}\n$more");
 });
 
 run_tests();
@@ -191,6 +192,11 @@ p: proxy_get_metric: 12
 
 
 === TEST 7: imports: one function twice, as native Go has it
+--- http_config
+    init_by_lua_block {
+        -- A worker would compile it later.
+        kept = require("resty.proxy_wasm").load("kept", "$GUESTS/go_native.wasm")
+    }
 --- config
     location = /t {
         content_by_lua_block {

@@ -29,6 +29,7 @@ static const int32_t RPW_SUBREQUESTS = 8;
 static const int32_t RPW_NO_REQUEST_BODY = 16;
 static const int32_t RPW_NO_RESPONSE_BODY = 32;
 static const int32_t RPW_TICKS_IN_ONE = 1024;
+static const int32_t RPW_IN_BACKGROUND = 2048;
 static const int32_t RPW_WANTS_REQUEST_BODY = 1;
 static const int32_t RPW_WANTS_RESPONSE_BODY = 2;
 static const int32_t RPW_EFFECTS = 1;
@@ -120,6 +121,8 @@ typedef struct rpw_options {
     struct rpw_str upstreams;
 
     struct rpw_str callouts;
+
+    struct rpw_str cache_directory;
 } rpw_options;
 
 void rpw_callout_target(struct rpw_callout *callout, struct rpw_target *target);

@@ -30,6 +30,9 @@ local ngx_get_phase = ngx and ngx.get_phase
 -- The lua_shared_dict where shared state lies.
 local DICT = "proxy_wasm"
 
+-- Where compiled code lies, in a folder for each user; false: nowhere.
+local cache_directory = "/var/tmp"
+
 
 local _M = {}
 
@@ -209,13 +212,25 @@ local function name_store()
 end
 
 
+function _M.set_cache_directory(path)
+    cache_directory = path
+end
+
+
+-- In the master, and what stands in for it: nothing waits, and processes are
+-- forked afterwards.
+local function is_init()
+    return ngx_get_phase and ngx_get_phase() == "init"
+end
+
+
 -- Compiles the module in `bytes`. Options must have been checked.
 local function load(name, bytes, opts)
     if not store_named then
         name_store()
     end
     opts = opts or {}
-    local flags = 0
+    local flags = ngx_get_phase and not is_init() and lib.RPW_IN_BACKGROUND or 0
     for key, choices in pairs(OPTIONS) do
         if type(choices) == "table" and opts[key] ~= nil then
             flags = flags + choices[opts[key]]
@@ -225,6 +240,7 @@ local function load(name, bytes, opts)
     local root_id, vm_config = opts.root_id or "", opts.vm_config or ""
     local named = upstreams.encode(opts.upstreams or {})
     local callouts = upstreams.encode_callouts(opts.callouts)
+    local directory = cache_directory or nil
     local options = ffi_new("rpw_options", {
         flags = flags,
         -- 0 would be the default.
@@ -242,6 +258,7 @@ local function load(name, bytes, opts)
         vm_configuration = { vm_config, #vm_config },
         upstreams = { named, #named },
         callouts = { callouts, #callouts },
+        cache_directory = { directory, directory and #directory or 0 },
     })
     local plugin = lib.rpw_plugin_load(name, #name, bytes, #bytes, options)
     if plugin == nil then
@@ -269,8 +286,7 @@ end
 
 -- In the master a configuration is only tried.
 function _M.configure(plugin, conf)
-    local trial = ngx_get_phase and ngx_get_phase() == "init"
-    local rc = run(lib.rpw_root_new(plugin, conf, #conf, trial and 1 or 0))
+    local rc = run(lib.rpw_root_new(plugin, conf, #conf, is_init() and 1 or 0))
     if rc ~= 0 then
         return nil, last_error(), rc
     end

@@ -1,0 +1,293 @@
+# Compiled code: where it is kept, and what happens while it is made.
+
+use lib 't/lib';
+use TestProxyWasm 'no_plan';
+
+# A worker compiles a module of this size in the background.
+our $large = <<'_EOC_';
+        -- The guest hostcalls, with a custom section that makes it large and
+        -- one of a kind.
+        function large(path)
+            local file = assert(io.open("$GUESTS/hostcalls.wasm", "rb"))
+            local bytes = file:read("*a")
+            file:close()
+            local size = 600000
+            local leb = string.char(bit.bor(bit.band(size, 127), 128),
+                bit.bor(bit.band(bit.rshift(size, 7), 127), 128), bit.rshift(size, 14))
+            file = assert(io.open(path, "wb"))
+            file:write(bytes, "\0", leb, "\1x", ("\0"):rep(size - 2))
+            file:close()
+        end
+
+        function maps(what)
+            local file = assert(io.open("/proc/self/maps"))
+            local found = file:read("*a"):find(what, 1, true) ~= nil
+            file:close()
+            return found
+        end
+_EOC_
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: code: kept in the folder that was named, and mapped from there
+--- http_config eval
+"init_by_lua_block {
+$::large
+" . <<'_EOC_'
+        local proxy_wasm = require "resty.proxy_wasm"
+        folder = "$TEST_NGINX_HTML_DIR"
+        proxy_wasm.cache_directory(folder)
+        large(folder .. "/large.wasm")
+        plugin = assert(proxy_wasm.load("p", folder .. "/large.wasm"))
+        first = maps(folder)
+        plugin = nil
+        collectgarbage()
+        plugin = assert(proxy_wasm.load("p", folder .. "/large.wasm"))
+        second = maps(folder)
+    }
+_EOC_
+--- config
+    location = /t {
+        content_by_lua_block {
+            ngx.say(first, " ", second)
+            local ctx = assert(require("resty.proxy_wasm").on_configure(plugin, "vm_start return true"))
+            ngx.say(require("resty.proxy_wasm").on_http_request_headers(ctx))
+        }
+    }
+--- response_body
+false true
+true
+--- no_error_log
+[error]
+
+
+
+=== TEST 2: code: a worker that compiles answers others, and its requests with 503
+--- http_config eval
+"init_worker_by_lua_block {
+$::large
+" . <<'_EOC_'
+        local proxy_wasm = require "resty.proxy_wasm"
+        proxy_wasm.cache_directory(false)
+        large("$TEST_NGINX_HTML_DIR/large.wasm")
+        chain = assert(proxy_wasm.new_chain {
+            { name = "p", path = "$TEST_NGINX_HTML_DIR/large.wasm",
+              config = "configure log info configured\nresponse_headers set_header response x-plugin yes" },
+        })
+        chain:init_worker()
+        asked = 0
+    }
+_EOC_
+--- config
+    location = /plugin {
+        access_by_lua_block { chain:access() }
+        header_filter_by_lua_block { chain:header_filter() }
+        body_filter_by_lua_block { chain:body_filter() }
+        log_by_lua_block { chain:log() }
+        content_by_lua_block { ngx.say(ngx.var.http_x_plugin or "served") }
+    }
+    location = /other {
+        content_by_lua_block { ngx.say("other") }
+    }
+    location = /t {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            ngx.say((client.read(client.send("/plugin"))))
+            ngx.print(select(2, client.read(client.send("/other"))))
+            local status
+            for _ = 1, 1200 do
+                status = client.read(client.send("/plugin"))
+                if status == 200 then
+                    break
+                end
+                ngx.sleep(0.05)
+            end
+            ngx.say(status)
+        }
+    }
+--- response_body
+503
+other
+200
+--- error_log
+the request is refused: the plugin is still being compiled
+p: configured
+--- no_error_log
+[crit]
+cannot be used
+--- timeout: 90
+
+
+
+=== TEST 3: code: a timer starts the plugin when it is compiled, without any request
+--- http_config eval
+"init_worker_by_lua_block {
+$::large
+" . <<'_EOC_'
+        local proxy_wasm = require "resty.proxy_wasm"
+        proxy_wasm.cache_directory(false)
+        large("$TEST_NGINX_HTML_DIR/large.wasm")
+        chain = assert(proxy_wasm.new_chain {
+            { name = "p", path = "$TEST_NGINX_HTML_DIR/large.wasm",
+              config = "configure proxy_set_shared_data \"up\" \"yes\" 0" },
+        })
+    }
+_EOC_
+--- config
+    location = /t {
+        content_by_lua_block {
+            local function log()
+                local file = assert(io.open(ngx.config.prefix() .. "logs/error.log"))
+                local text = file:read("*a")
+                file:close()
+                return text
+            end
+            for _ = 1, 1200 do
+                if log():find('proxy_set_shared_data("up" "yes" 0) = OK', 1, true) then
+                    return ngx.say("started")
+                end
+                ngx.sleep(0.05)
+            end
+            ngx.say("never")
+        }
+    }
+--- response_body
+started
+--- no_error_log
+[error]
+--- timeout: 90
+
+
+
+=== TEST 4: code: what a configuration is refused for is told later, and hurts no other
+--- http_config eval
+"init_worker_by_lua_block {
+$::large
+" . <<'_EOC_'
+        local proxy_wasm = require "resty.proxy_wasm"
+        proxy_wasm.cache_directory(false)
+        large("$TEST_NGINX_HTML_DIR/large.wasm")
+        local plugin = assert(proxy_wasm.load("p", "$TEST_NGINX_HTML_DIR/large.wasm"))
+        good = assert(proxy_wasm.on_configure(plugin, "request_headers log info good"))
+        bad = assert(proxy_wasm.on_configure(plugin, "configure return false"))
+        trapping = assert(proxy_wasm.on_configure(plugin, "configure trap"))
+        also = assert(proxy_wasm.on_configure(plugin, "request_headers log info also"))
+    }
+_EOC_
+--- config
+    location /plugin {
+        access_by_lua_block {
+            local ctx = _G[ngx.var.uri:match("[^/]+$")]
+            local ok, err = require("resty.proxy_wasm").on_http_request_headers(ctx)
+            ngx.header["Content-Length"] = #tostring(err) + 1
+            ngx.say(err)
+        }
+    }
+    location = /t {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            local function ask(name)
+                return (select(2, client.read(client.send("/plugin/" .. name))))
+            end
+            for _ = 1, 1200 do
+                if not ask("good"):find("compiled") then
+                    break
+                end
+                ngx.sleep(0.05)
+            end
+            for _ = 1, 2 do
+                for _, name in ipairs { "good", "bad", "trapping", "also" } do
+                    ngx.print(name, ": ", ask(name))
+                end
+            end
+            -- Their ends are no calls into what never knew them.
+            bad, trapping = nil, nil
+            collectgarbage()
+            ngx.print("good: ", ask("good"))
+        }
+    }
+--- response_body_like eval
+qr/\A(?:good: .*\n)bad: its configuration was refused\ntrapping: its configuration was refused
+also: nil\ngood: nil\nbad: its configuration was refused\ntrapping: its configuration was refused
+also: nil\ngood: nil\n\z/
+--- error_log
+root context 2 cannot be used: failed to run proxy_on_configure: the plugin refused its configuration
+root context 3 cannot be used: failed to run proxy_on_configure
+--- timeout: 90
+
+
+
+=== TEST 5: code: a broken module is refused at once, however large
+--- http_config eval
+"init_worker_by_lua_block {
+$::large
+    }
+"
+--- config
+    location = /t {
+        content_by_lua_block {
+            local path = "$TEST_NGINX_HTML_DIR/large.wasm"
+            large(path)
+            local file = io.open(path, "ab")
+            file:write("\10\4\1\2\0\11")
+            file:close()
+            local plugin, err = require("resty.proxy_wasm").load("p", path)
+            ngx.say(plugin, " ", err:match("not a valid WebAssembly module: "))
+        }
+    }
+--- response_body
+nil not a valid WebAssembly module: 
+
+
+
+=== TEST 6: code: a folder that cannot be used is no error, and is said once
+--- http_config eval
+"init_by_lua_block {
+$::large
+" . <<'_EOC_'
+        local proxy_wasm = require "resty.proxy_wasm"
+        for _, folder in ipairs { "/nowhere", "/proc", "/sys" } do
+            proxy_wasm.cache_directory(folder)
+            assert(proxy_wasm.new_chain {
+                { name = "p", path = "$GUESTS/hostcalls.wasm", config = "configure log info configured" },
+            })
+            collectgarbage()
+        end
+    }
+_EOC_
+--- config
+    location = /t {
+        content_by_lua_block { ngx.say("runs") }
+    }
+--- response_body
+runs
+--- error_log
+configured
+--- grep_error_log eval: qr/compiled code is not kept: .*/
+--- grep_error_log_out
+compiled code is not kept: /nowhere: No such file or directory (os error 2)
+--- no_error_log
+[error]
+
+
+
+=== TEST 7: code: the folder is an absolute path, or false
+--- config
+    location = /t {
+        content_by_lua_block {
+            local proxy_wasm = require "resty.proxy_wasm"
+            for _, path in ipairs { "relative", "", 1, true } do
+                local ok, err = pcall(proxy_wasm.cache_directory, path)
+                ngx.say(ok, " ", (err:gsub("^.*: ", "")))
+            end
+            ngx.say((pcall(proxy_wasm.cache_directory)))
+        }
+    }
+--- response_body
+false path must be an absolute path, or false
+false path must be an absolute path, or false
+false path must be an absolute path, or false
+false path must be an absolute path, or false
+false
