@@ -117,6 +117,15 @@
 // A call of the plugin waits for a Lua function.
 #define RPW_BUSY -6
 
+// The handshake goes on: more bytes must come.
+#define RPW_TLS_HANDSHAKE 0
+
+// The peer has proved its name.
+#define RPW_TLS_READY 1
+
+// The peer has said that nothing more comes.
+#define RPW_TLS_ENDED 2
+
 // A callout that is being performed.
 typedef struct rpw_callout rpw_callout;
 
@@ -125,6 +134,9 @@ typedef struct rpw_plugin rpw_plugin;
 
 // A root context: a plugin with a configuration.
 typedef struct rpw_root rpw_root;
+
+// TLS on one connection, from its first bytes on.
+typedef struct rpw_tls rpw_tls;
 
 // A string that is lent: `len` bytes at `data`.
 typedef struct rpw_str {
@@ -144,6 +156,9 @@ typedef struct rpw_target {
     struct rpw_str server_name;
     // 0: the certificate may be anybody's.
     int32_t verify;
+    // Not 0: `rpw_callout_tls` speaks TLS, not the cosocket; connections are
+    // shared only by callouts with the same number.
+    int32_t own_tls;
     // Other nodes that are left, should this one fail.
     int32_t nodes_left;
     // Milliseconds, for everything together.
@@ -207,7 +222,7 @@ typedef struct rpw_options {
     struct rpw_str vm_configuration;
     // Names of upstreams, and for each a serialized map of its fields, as a
     // serialized map (spec: "Serialization"): `address` once or more, `tls`,
-    // `verify`, `sni`.
+    // `verify`, `sni`, and as PEM `ca`, `cert`, `key`.
     struct rpw_str upstreams;
     // Patterns of the other addresses that it may call, one a line.
     struct rpw_str callouts;
@@ -234,6 +249,14 @@ void rpw_callout_target(struct rpw_callout *callout, struct rpw_target *target);
 //
 // `callout` must be alive, the reason readable.
 int32_t rpw_callout_next(struct rpw_callout *callout, const char *reason, int32_t reason_len);
+
+// Begins TLS on a new connection for the callout; `rpw_target.own_tls` says
+// that it is to. Free it with `rpw_tls_free`. Gives NULL when there is none.
+//
+// # Safety
+//
+// `callout` must be alive.
+struct rpw_tls *rpw_callout_tls(struct rpw_callout *callout);
 
 // The bytes to send.
 //
@@ -522,6 +545,42 @@ int32_t rpw_pause_timeout(const struct rpw_root *root);
 //
 // `root` and `request` must be alive.
 uint32_t rpw_serial(const struct rpw_root *root, void *pointer);
+
+// Takes bytes from the wire. Gives `RPW_TLS_HANDSHAKE` and others, or -1 when
+// the peer cannot be trusted, refuses us, or speaks no TLS.
+//
+// # Safety
+//
+// `tls` must be alive, the bytes readable.
+int32_t rpw_tls_receive(struct rpw_tls *tls, const char *data, int32_t len);
+
+// The bytes for the wire, if any; they are lent until the next call.
+//
+// # Safety
+//
+// `tls` must be alive, `output` writable.
+void rpw_tls_output(struct rpw_tls *tls, struct rpw_str *output);
+
+// Takes bytes for the peer: they come out of `rpw_tls_output`.
+//
+// # Safety
+//
+// `tls` must be alive, the bytes readable.
+void rpw_tls_send(struct rpw_tls *tls, const char *data, int32_t len);
+
+// What the peer has said since the last time; it is lent until the next call.
+//
+// # Safety
+//
+// `tls` must be alive, `input` writable.
+void rpw_tls_input(struct rpw_tls *tls, struct rpw_str *input);
+
+// Ends it; the connection must not be used any more.
+//
+// # Safety
+//
+// `tls` must be alive and not be used again.
+void rpw_tls_free(struct rpw_tls *tls);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -73,7 +73,7 @@ impl std::error::Error for TlsError {}
 
 /// [`TlsOptions`], checked; for any number of connections, which resume each
 /// other's sessions. A clone is the same one.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TlsConfig {
     config: Arc<ClientConfig>,
 }

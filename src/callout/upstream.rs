@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::allowed::Allowed;
 use super::target::{Target, TargetError};
-use super::{Scheme, host_of};
+use super::{Scheme, TlsConfig, TlsOptions, host_of};
 use crate::abi::limits::NODE_REST_MS;
 use crate::abi::pairs;
 
@@ -29,6 +29,15 @@ pub struct Upstream {
     verify: bool,
     /// `None`: the host of `:authority`.
     server_name: Option<Vec<u8>>,
+    own_tls: Option<OwnTls>,
+}
+
+/// TLS with a CA or a client certificate of the upstream's own.
+#[derive(Debug)]
+struct OwnTls {
+    config: TlsConfig,
+    /// Tells its connections from all others.
+    number: u32,
 }
 
 #[derive(Debug)]
@@ -53,6 +62,10 @@ pub enum NoRoute {
     /// No upstream has this name, and it is no address that the operator
     /// allows.
     Denied,
+}
+
+thread_local! {
+    static LAST_OWN_TLS: Cell<u32> = const { Cell::new(0) };
 }
 
 impl fmt::Display for NoRoute {
@@ -122,18 +135,43 @@ impl Upstream {
             tls: None,
             verify: true,
             server_name: None,
+            own_tls: None,
         };
+        let (mut ca, mut cert, mut pem_key) = (None, None, None);
         for (key, value) in fields {
             match *key {
                 b"address" => upstream.add_node(value)?,
                 b"tls" => upstream.tls = Some(*value == b"true"),
                 b"verify" => upstream.verify = *value == b"true",
                 b"sni" => upstream.server_name = Some(server_name(value)?),
+                b"ca" => ca = Some(*value),
+                b"cert" => cert = Some(*value),
+                b"key" => pem_key = Some(*value),
                 _ => return Err(format!("unknown field \"{}\"", key.escape_ascii())),
             }
         }
         if upstream.nodes.is_empty() {
             return Err("it has no address".to_owned());
+        }
+        let client = match (cert, pem_key) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            _ => return Err("cert and key need each other".to_owned()),
+        };
+        if ca.is_some() || client.is_some() {
+            let config = TlsConfig::new(TlsOptions {
+                ca,
+                client,
+                alpn: &[],
+                unverified: !upstream.verify,
+            });
+            upstream.own_tls = Some(OwnTls {
+                config: config.map_err(|why| why.to_string())?,
+                number: LAST_OWN_TLS.with(|last| {
+                    last.set(last.get() + 1);
+                    last.get()
+                }),
+            });
         }
         Ok(upstream)
     }
@@ -227,6 +265,13 @@ impl Route {
     /// The certificate of the upstream is verified.
     pub fn verify(&self) -> bool {
         self.upstream.as_ref().is_none_or(|it| it.verify)
+    }
+
+    /// Where TLS has a CA or a client certificate of the upstream's own: with
+    /// what, and a number that no other such upstream has.
+    pub fn own_tls(&self) -> Option<(&TlsConfig, u32)> {
+        let own = self.upstream.as_ref()?.own_tls.as_ref()?;
+        Some((&own.config, own.number))
     }
 
     /// The name that TLS asks for and the certificate must be for, in a

@@ -12,7 +12,8 @@ use libc::c_char;
 use super::error;
 use super::foreign;
 use super::handle::{bytes, rpw_str, wall};
-use crate::callout::{Progress, Response};
+use super::tls::rpw_tls;
+use crate::callout::{Progress, Response, Tls};
 use crate::plugin::Error;
 use crate::plugin::callout::Exchange;
 use crate::plugin::registry::Shared;
@@ -46,6 +47,9 @@ pub struct rpw_target {
     pub server_name: rpw_str,
     /// 0: the certificate may be anybody's.
     pub verify: i32,
+    /// Not 0: `rpw_callout_tls` speaks TLS, not the cosocket; connections are
+    /// shared only by callouts with the same number.
+    pub own_tls: i32,
     /// Other nodes that are left, should this one fail.
     pub nodes_left: i32,
     /// Milliseconds, for everything together.
@@ -116,6 +120,7 @@ pub unsafe extern "C" fn rpw_callout_target(callout: *mut rpw_callout, target: *
             tls: route.target().tls.into(),
             server_name: rpw_str::lend(&exchange.server_name),
             verify: route.verify().into(),
+            own_tls: route.own_tls().map_or(0, |(_, number)| number as i32),
             nodes_left: route.nodes_left() as i32,
             timeout: i32::try_from(exchange.timeout_ms).unwrap_or(i32::MAX),
             repeatable: exchange.repeatable.into(),
@@ -152,6 +157,34 @@ pub unsafe extern "C" fn rpw_callout_next(
             plugin.log_next_node(exchange, &failed, &String::from_utf8_lossy(reason));
         }
         1
+    })
+}
+
+/// Begins TLS on a new connection for the callout; `rpw_target.own_tls` says
+/// that it is to. Free it with `rpw_tls_free`. Gives NULL when there is none.
+///
+/// # Safety
+///
+/// `callout` must be alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_callout_tls(callout: *mut rpw_callout) -> *mut rpw_tls {
+    wall(std::ptr::null_mut(), || {
+        // SAFETY: alive, as promised.
+        let exchange = unsafe { open(callout) };
+        let Some((exchange, (config, _))) = exchange
+            .as_ref()
+            .and_then(|it| it.route.own_tls().map(|own| (it, own)))
+        else {
+            error::set("this callout has no TLS of its own");
+            return std::ptr::null_mut();
+        };
+        match Tls::new(config, &exchange.server_name) {
+            Ok(tls) => rpw_tls::new(tls),
+            Err(why) => {
+                error::set(why);
+                std::ptr::null_mut()
+            }
+        }
     })
 }
 

@@ -21,6 +21,7 @@ mod foreign;
 mod handle;
 mod plugin;
 mod request;
+mod tls;
 
 pub use callout::*;
 pub use effect::*;
@@ -29,3 +30,4 @@ pub use foreign::*;
 pub use handle::*;
 pub use plugin::*;
 pub use request::*;
+pub use tls::*;

@@ -82,7 +82,7 @@ pub struct rpw_options {
     pub vm_configuration: rpw_str,
     /// Names of upstreams, and for each a serialized map of its fields, as a
     /// serialized map (spec: "Serialization"): `address` once or more, `tls`,
-    /// `verify`, `sni`.
+    /// `verify`, `sni`, and as PEM `ca`, `cert`, `key`.
     pub upstreams: rpw_str,
     /// Patterns of the other addresses that it may call, one a line.
     pub callouts: rpw_str,

@@ -238,8 +238,8 @@ all: upstreams: "auth" has no address: they are its list part, { "host:port", â€
 own: option "upstreams": "auth" has no address: they are its list part, { "host:port", â€¦ }
 all: upstreams: "auth" must have addresses that are strings
 own: option "upstreams": "auth" must have addresses that are strings
-all: upstreams: "auth" has the unknown field "port", known are: sni, tls, verify
-own: option "upstreams": "auth" has the unknown field "port", known are: sni, tls, verify
+all: upstreams: "auth" has the unknown field "port", known are: ca, cert, key, sni, tls, verify
+own: option "upstreams": "auth" has the unknown field "port", known are: ca, cert, key, sni, tls, verify
 all: upstreams: "auth" must have a boolean as its field "tls"
 own: option "upstreams": "auth" must have a boolean as its field "tls"
 all: upstream "auth": the upstream address is empty: ""

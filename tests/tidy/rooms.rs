@@ -43,6 +43,7 @@ pub const LUA: &[&str] = &[
     "resty.proxy_wasm.foreign",
     "resty.proxy_wasm.upstreams",
     "resty.proxy_wasm.plugin",
+    "resty.proxy_wasm.tls",
     "resty.proxy_wasm.connection",
     "resty.proxy_wasm.dispatcher",
     "resty.proxy_wasm.callout",

@@ -113,6 +113,11 @@ local function try(callout, to, left)
 end
 
 
+local function begin_tls(callout)
+    return lib.rpw_callout_tls(callout)
+end
+
+
 -- Where the callout goes now.
 local function read_target(callout)
     lib.rpw_callout_target(callout, target)
@@ -124,6 +129,9 @@ local function read_target(callout)
         tls = t.tls == 1,
         server_name = to_string(t.server_name),
         verify = t.verify == 1,
+        own_tls = t.own_tls,
+        begin_tls = begin_tls,
+        subject = callout,
         nodes_left = t.nodes_left,
         repeatable = t.repeatable == 1,
         timeout = t.timeout,
@@ -131,6 +139,7 @@ local function read_target(callout)
     }
     to.pool = "proxy-wasm:" .. to.host .. ":" .. to.port
               .. (to.tls and (to.verify and ":tls:" or ":tls-unverified:") .. to.server_name or "")
+              .. (to.own_tls ~= 0 and ":own:" .. to.own_tls or "")
     return to
 end
 

@@ -40,11 +40,16 @@ static const int32_t RPW_FAILED = -1;
 static const int32_t RPW_MISUSE = -2;
 static const int32_t RPW_LOST = -3;
 static const int32_t RPW_BUSY = -6;
+static const int32_t RPW_TLS_HANDSHAKE = 0;
+static const int32_t RPW_TLS_READY = 1;
+static const int32_t RPW_TLS_ENDED = 2;
 typedef struct rpw_callout rpw_callout;
 
 typedef struct rpw_plugin rpw_plugin;
 
 typedef struct rpw_root rpw_root;
+
+typedef struct rpw_tls rpw_tls;
 
 typedef struct rpw_str {
     const char *data;
@@ -61,6 +66,8 @@ typedef struct rpw_target {
     struct rpw_str server_name;
 
     int32_t verify;
+
+    int32_t own_tls;
 
     int32_t nodes_left;
 
@@ -128,6 +135,8 @@ typedef struct rpw_options {
 void rpw_callout_target(struct rpw_callout *callout, struct rpw_target *target);
 
 int32_t rpw_callout_next(struct rpw_callout *callout, const char *reason, int32_t reason_len);
+
+struct rpw_tls *rpw_callout_tls(struct rpw_callout *callout);
 
 void rpw_callout_output(struct rpw_callout *callout, struct rpw_str *output);
 
@@ -219,4 +228,14 @@ int32_t rpw_pause_expired(const struct rpw_root *root, void *request);
 int32_t rpw_pause_timeout(const struct rpw_root *root);
 
 uint32_t rpw_serial(const struct rpw_root *root, void *pointer);
+
+int32_t rpw_tls_receive(struct rpw_tls *tls, const char *data, int32_t len);
+
+void rpw_tls_output(struct rpw_tls *tls, struct rpw_str *output);
+
+void rpw_tls_send(struct rpw_tls *tls, const char *data, int32_t len);
+
+void rpw_tls_input(struct rpw_tls *tls, struct rpw_str *input);
+
+void rpw_tls_free(struct rpw_tls *tls);
 ]]

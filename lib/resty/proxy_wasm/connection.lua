@@ -3,6 +3,7 @@
 
 local ffi = require "ffi"
 local library = require "resty.proxy_wasm.lib"
+local tls = require "resty.proxy_wasm.tls"
 
 
 local type       = type
@@ -127,16 +128,16 @@ local function dial(sock, host, port, pool)
 end
 
 
-local function connect(sock, to, left)
+local function connect(sock, to, pool, left)
     local host, port = to.host, to.port
     if port == 0 then
         sock:settimeout(left())
-        return sock:connect(host, { pool = to.pool, pool_size = KEEP_SIZE })
+        return sock:connect(host, { pool = pool, pool_size = KEEP_SIZE })
     end
     -- An IPv4 address, or an IPv6 one in brackets.
     if to_address(host) then
         sock:settimeout(left())
-        return dial(sock, host, port, to.pool)
+        return dial(sock, host, port, pool)
     end
     local addresses, err
     if resolver then
@@ -148,14 +149,14 @@ local function connect(sock, to, left)
     addresses = addresses or find_host(host)
     if not addresses then
         sock:settimeout(left())
-        return within(left(), dial, sock, host, port, to.pool)
+        return within(left(), dial, sock, host, port, pool)
     end
     local ok
     for i = 1, #addresses do
         -- The others must have their share of the time, too.
         sock:settimeout(max(left() / (#addresses - i + 1), 1))
         ok, err = sock:connect(addresses[i], port, {
-            pool = to.pool .. "@" .. addresses[i],
+            pool = pool .. "@" .. addresses[i],
             pool_size = KEEP_SIZE,
         })
         if ok then
@@ -166,25 +167,54 @@ local function connect(sock, to, left)
 end
 
 
+-- Shakes hands on a new connection. Gives what is used like a cosocket, or nil
+-- and why not.
+local function handshake(sock, to, pool, left)
+    local ok, err
+    if to.own_tls == 0 then
+        sock:settimeout(left())
+        ok, err = sock:sslhandshake(nil, to.server_name, to.verify)
+        return ok and sock, err
+    end
+    local keys = to.begin_tls(to.subject)
+    if keys == nil then
+        return nil, library.last_error()
+    end
+    local wrapped = tls.wrap(sock, to.pool, pool, keys)
+    ok, err = wrapped:handshake(left)
+    return ok and wrapped, err
+end
+
+
 -- Connects, and shakes hands. `to` has host, port (0: a unix socket), pool,
--- tls, server_name, verify; `left` gives the milliseconds that are left.
--- Gives the socket and whether it is a kept one, or nil and why not.
+-- tls, server_name, verify, own_tls (not 0: `begin_tls(subject)` gives TLS of
+-- our own); `left` gives the milliseconds that are left. Gives the socket and
+-- whether it is a kept one, or nil and why not.
 function _M.open(to, left)
     local sock = ngx_tcp()
-    local ok, err = connect(sock, to, left)
+    local pool, keys = to.pool, nil
+    local own = to.tls and to.own_tls ~= 0
+    if own then
+        pool, keys = tls.pool(to.pool)
+    end
+    local ok, err = connect(sock, to, pool, left)
     if not ok then
         return nil, "connect: " .. tostring(err)
     end
     local kept = sock:getreusedtimes() > 0
-    if to.tls and not kept then
-        sock:settimeout(left())
-        ok, err = sock:sslhandshake(nil, to.server_name, to.verify)
-        if not ok then
-            sock:close()
-            return nil, "TLS handshake for \"" .. to.server_name .. "\": " .. tostring(err)
-        end
+    if not to.tls then
+        return sock, kept
     end
-    return sock, kept
+    if kept then
+        return own and tls.wrap(sock, to.pool, pool, keys) or sock, true
+    end
+    local secured
+    secured, err = handshake(sock, to, pool, left)
+    if not secured then
+        sock:close()
+        return nil, "TLS handshake for \"" .. to.server_name .. "\": " .. tostring(err)
+    end
+    return secured, false
 end
 
 

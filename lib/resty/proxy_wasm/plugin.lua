@@ -238,7 +238,10 @@ local function load(name, bytes, opts)
     end
     -- Locals, so that nothing is collected while the library reads it.
     local root_id, vm_config = opts.root_id or "", opts.vm_config or ""
-    local named = upstreams.encode(opts.upstreams or {})
+    local named, wrong = upstreams.encode(opts.upstreams or {})
+    if not named then
+        return nil, wrong
+    end
     local callouts = upstreams.encode_callouts(opts.callouts)
     local directory = cache_directory or nil
     local options = ffi_new("rpw_options", {

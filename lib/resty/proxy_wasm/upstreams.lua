@@ -7,6 +7,7 @@ local type     = type
 local error    = error
 local pairs    = pairs
 local tostring = tostring
+local io_open  = io.open
 local sort     = table.sort
 local concat   = table.concat
 local str_char = string.char
@@ -23,7 +24,13 @@ local FIELDS = {
     tls = "boolean",
     verify = "boolean",
     sni = "string",
+    ca = "string",
+    cert = "string",
+    key = "string",
 }
+
+-- Those that are PEM, or the path of a file with it.
+local PEM = { ca = true, cert = true, key = true }
 
 
 local _M = {}
@@ -101,6 +108,27 @@ function _M.check(upstreams)
 end
 
 
+-- PEM that is given itself, or by its path.
+local function read_pem(value)
+    if str_find(value, "-----BEGIN ", 1, true) then
+        return value
+    end
+    local file, err = io_open(value, "rb")
+    if not file then
+        return nil, err
+    end
+    local pem
+    -- A folder can be opened, but not read.
+    pem, err = file:read("*a")
+    file:close()
+    if not pem then
+        return nil, value .. ": " .. err
+    end
+    return pem
+end
+
+
+-- Errors: a file that cannot be read.
 local function encode_one(upstream)
     if type(upstream) == "string" then
         return serialize { "address", upstream }
@@ -112,8 +140,15 @@ local function encode_one(upstream)
     end
     for key in pairs(FIELDS) do
         if upstream[key] ~= nil then
+            local value, err = tostring(upstream[key]), nil
+            if PEM[key] then
+                value, err = read_pem(value)
+            end
+            if not value then
+                return nil, key .. ": " .. err
+            end
             fields[#fields + 1] = key
-            fields[#fields + 1] = tostring(upstream[key])
+            fields[#fields + 1] = value
         end
     end
     return serialize(fields)
@@ -121,11 +156,16 @@ end
 
 
 -- What the library reads: the plugin's own, and the common ones of other names.
+-- Errors: a file that cannot be read.
 function _M.encode(own)
     local list = {}
     for name, upstream in pairs(own) do
+        local encoded, err = encode_one(upstream)
+        if not encoded then
+            return nil, "upstream \"" .. name .. "\": " .. err
+        end
         list[#list + 1] = name
-        list[#list + 1] = encode_one(upstream)
+        list[#list + 1] = encoded
     end
     for name, encoded in pairs(common) do
         if own[name] == nil then
@@ -149,7 +189,11 @@ function _M.define(upstreams)
     end
     local list, encoded = {}, {}
     for name, upstream in pairs(upstreams) do
-        encoded[name] = encode_one(upstream)
+        local err
+        encoded[name], err = encode_one(upstream)
+        if err then
+            error("upstream \"" .. name .. "\": " .. err, 2)
+        end
         list[#list + 1] = name
         list[#list + 1] = encoded[name]
     end
