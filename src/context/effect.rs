@@ -18,11 +18,6 @@ impl LocalResponse {
     /// body, which goes out when the body filter runs.
     pub fn keep_for_body_filter(&mut self) -> Vec<u8> {
         let body = std::mem::take(&mut self.body);
-        let is_type = |(name, _): &(Vec<u8>, Vec<u8>)| name.eq_ignore_ascii_case(b"content-type");
-        if !body.is_empty() && !self.headers.iter().any(is_type) {
-            self.headers
-                .push((b"content-type".into(), b"text/plain".into()));
-        }
         let length = body.len().to_string().into_bytes();
         self.headers.push((b"content-length".into(), length));
         body

@@ -10,12 +10,17 @@ use crate::context::request::{Header, RequestState};
 use crate::context::state::owned_pairs;
 use crate::context::{Effect, LocalResponse, Stage};
 
+const CONTENT_TYPE: &[u8] = b"content-type";
+
 /// Answers the request of the effective http context. The first answer wins;
 /// what comes after the response's headers are on their way is logged and
 /// ignored.
 ///
-/// Errors: [`Status::BadArgument`] for a malformed header map, a status that
-/// no final response has, too large a body, or outside a request.
+/// What is wrong with it is logged, and no error for the guest: SDKs panic on
+/// anything but OK, and the request must not pass for it. A status that no
+/// final response has becomes 500.
+///
+/// Errors: [`Status::BadArgument`] for too large a body.
 pub fn send_local_response(
     call: &mut Call,
     status: u32,
@@ -24,10 +29,19 @@ pub fn send_local_response(
     headers: &[u8],
     grpc_status: u32,
 ) -> Result<(), Status> {
-    let headers = owned_pairs(headers)?;
-    if !(200..=999).contains(&status) {
-        return Err(Status::BadArgument);
-    }
+    let headers = owned_pairs(headers).unwrap_or_else(|_| {
+        let line = b"a local response goes without its headers: their map is malformed";
+        call.state.log(LogLevel::Warn, line);
+        Vec::new()
+    });
+    let status = match status {
+        200..=999 => status,
+        _ => {
+            let line = format!("a local response has the status {status}, which is none: 500");
+            call.state.log(LogLevel::Error, line.as_bytes());
+            500
+        }
+    };
     let limit = call.plugin.limits.written_body;
     if body.len() > limit {
         refuse_body(call, limit);
@@ -64,8 +78,10 @@ pub fn send_local_response(
     };
     if is_grpc(call, &request) {
         make_trailers_only(&mut response);
+    } else {
+        say_what_it_is(&mut response);
     }
-    *request.code_details.borrow_mut() = response.details.clone();
+    *request.code_details.borrow_mut() = Some(response.details.clone());
     if in_header_filter && let Some(http) = call.http() {
         http.replacement = Some(response.keep_for_body_filter());
         request.list_local(&response);
@@ -100,6 +116,15 @@ fn one_spelling(mut headers: Vec<Header>) -> Vec<Header> {
     headers
 }
 
+/// A body without a type is text, as on Envoy.
+fn say_what_it_is(response: &mut LocalResponse) {
+    let says = |(name, _): &Header| name.eq_ignore_ascii_case(CONTENT_TYPE);
+    if !response.body.is_empty() && !response.headers.iter().any(says) {
+        let text = (CONTENT_TYPE.to_vec(), b"text/plain".to_vec());
+        response.headers.push(text);
+    }
+}
+
 /// A gRPC request by its content type, as Envoy tells it.
 fn is_grpc(call: &Call, request: &RequestState) -> bool {
     let mut value = Vec::new();
@@ -120,9 +145,9 @@ fn make_trailers_only(response: &mut LocalResponse) {
     };
     response
         .headers
-        .retain(|(name, _)| !name.eq_ignore_ascii_case(b"content-type"));
+        .retain(|(name, _)| !name.eq_ignore_ascii_case(CONTENT_TYPE));
     let mut add = |name: &[u8], value: Vec<u8>| response.headers.push((name.to_vec(), value));
-    add(b"content-type", b"application/grpc".to_vec());
+    add(CONTENT_TYPE, b"application/grpc".to_vec());
     add(b"grpc-status", status.to_string().into_bytes());
     let message = std::mem::take(&mut response.body);
     if !message.is_empty() {
@@ -132,7 +157,7 @@ fn make_trailers_only(response: &mut LocalResponse) {
 }
 
 /// The gRPC specification's mapping of HTTP statuses, as Envoy has it.
-fn grpc_status_of(status: u32) -> i32 {
+pub fn grpc_status_of(status: u32) -> i32 {
     match status {
         400 => 13,
         401 => 16,

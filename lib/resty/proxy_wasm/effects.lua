@@ -29,6 +29,8 @@ local lib       = library.lib
 local to_string = library.to_string
 local run       = foreign.run
 
+local set_reason = require("ngx.resp").set_status
+
 
 local _M = {}
 
@@ -89,11 +91,23 @@ function _M.cut_off()
 end
 
 
+-- With the plugin's reason where lua-nginx-module can (0.10.28). Not where it
+-- must see that there is no body: it looks at the status only without one.
+local function set_status(e)
+    local status = e.status
+    if set_reason and e.text.len > 0 and status ~= 204 and status ~= 304 then
+        set_reason(status, to_string(e.text))
+    else
+        ngx.status = status
+    end
+end
+
+
 -- In the header filter the response is changed in place; the body filter has
 -- the new body.
 local function replace_response(e)
     _M.clear_headers()
-    ngx.status = e.status
+    set_status(e)
     set_headers(e.pairs, e.pair_count)
 end
 
@@ -104,8 +118,10 @@ local function local_response(e)
         return
     end
     local body = to_string(e.body)
-    ngx.status = e.status
+    set_status(e)
     ngx.header.content_length = #body
+    -- Else nginx would give its default_type also to nothing.
+    ngx.header.content_type = nil
     set_headers(e.pairs, e.pair_count)
     -- What other requests wait for must not be lost behind the exit.
     _M.drain()
