@@ -56,6 +56,7 @@ delete if_root false log info "deleted"
 request_headers proxy_done
 """,
         expect=["proxy_done"],
+        differs="What a plugin cannot change",
     ),
     Case(
         "ticks",

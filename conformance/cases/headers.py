@@ -66,7 +66,6 @@ response_headers get_map_size response
 """,
         origin=reply(headers={"content-type": "text/plain", "x-a": "b"}),
         expect=["get_map_size"],
-        differs="The size of a map of headers",
     ),
     Case(
         "request headers are added, replaced, removed",
@@ -223,7 +222,6 @@ response_headers get_header response x-missing
         origin=reply(203, {"content-type": "text/plain", "x-from": "Origin"}),
         statuses=[203],
         expect=["Origin", "203"],
-        differs="Headers of the connection",
     ),
     Case(
         "all response headers",
@@ -236,7 +234,6 @@ response_headers get_pairs response
                               ("etag", '"x"'), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]),
         any_order=True,
         expect=["x-a"],
-        differs=["Headers of the connection", "The order of response headers"],
     ),
     Case(
         "response headers are added, replaced, removed",
@@ -315,7 +312,7 @@ request_headers proxy_get_header_map_value 2 "x-from" **
 request_headers proxy_get_header_map_pairs 2 **
 """,
         expect=["proxy_get_header_map_value"],
-        differs="What is not there answers 1",
+        differs="A header of a map that is not there",
     ),
     Case(
         "trailers before there are any",
@@ -326,7 +323,7 @@ response_headers proxy_get_header_map_pairs 3 **
 request_headers proxy_get_header_map_value 1 "a" **
 """,
         expect=["proxy_get_header_map_pairs"],
-        differs="What is not there answers 1",
+        differs="A header of a map that is not there",
     ),
     Case(
         "maps that do not exist",
@@ -358,7 +355,7 @@ request_headers proxy_add_header_map_value 6 "a" "b"
 request_headers proxy_remove_header_map_value 6 "a"
 """,
         expect=["proxy_get_header_map_pairs"],
-        differs="What is not there answers 1",
+        differs=["A header of a map that is not there", "What a plugin cannot change"],
     ),
     Case(
         "header values of any bytes",

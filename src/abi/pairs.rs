@@ -40,6 +40,11 @@ impl Encoder {
         self.count
     }
 
+    /// Bytes of the names and values alone.
+    pub fn content_size(&self) -> usize {
+        self.data.len() - 2 * self.count as usize
+    }
+
     /// Bytes that [`Encoder::write`] appends.
     pub fn size(&self) -> usize {
         4 + self.sizes.len() + self.data.len()

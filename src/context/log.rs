@@ -143,6 +143,16 @@ pub fn log_line(
     }
 }
 
+/// As [`log_line`], for what the operator may want to know, and need not do
+/// anything about.
+pub fn log_notice(host: &dyn Host, plugin: &[u8], text: &[u8]) {
+    let mut line = Vec::new();
+    for part in lines(text) {
+        make_line(plugin, part, &mut line);
+        host.log_notice(&line);
+    }
+}
+
 /// Writes one line, made in `line`.
 fn write_line(
     host: &dyn Host,
@@ -152,6 +162,11 @@ fn write_line(
     text: &[u8],
     line: &mut Vec<u8>,
 ) {
+    make_line(plugin, text, line);
+    host.log(request, level, line);
+}
+
+fn make_line(plugin: &[u8], text: &[u8], line: &mut Vec<u8>) {
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let text = &text[..text.len().min(MAX_LOG_LINE)];
     line.clear();
@@ -166,5 +181,4 @@ fn write_line(
             _ => line.push(*byte),
         }
     }
-    host.log(request, level, line);
 }

@@ -31,8 +31,9 @@ pub struct RequestState {
     pub path: RefCell<Option<Vec<u8>>>,
     /// Values of `proxy_set_property`, readable by later plugins.
     pub properties: RefCell<BTreeMap<Vec<u8>, Vec<u8>>>,
-    /// Why the response is a local one, for `response.code_details`.
-    pub code_details: RefCell<Vec<u8>>,
+    /// Why the response is a local one, for `response.code_details`; `None`
+    /// when it is not.
+    pub code_details: RefCell<Option<Vec<u8>>>,
 }
 
 thread_local! {

@@ -272,11 +272,6 @@ impl Host for MemoryHost {
         request.0.get() as u64
     }
 
-    fn request_header_count(&self, request: Request) -> u32 {
-        self.read(request, |found| Ok(found.headers.len() as u32))
-            .unwrap_or_default()
-    }
-
     /// `visit` may read the host, but not change it.
     fn request_headers(&self, request: Request, visit: Visit) -> Result<()> {
         self.read(request, |found| {

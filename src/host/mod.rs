@@ -51,6 +51,12 @@ pub trait Host {
     /// Writes one line to the log of the request, or of the process.
     fn log(&self, request: Option<Request>, level: LogLevel, line: &[u8]);
 
+    /// Writes one line to the log of the process, at a level between info and
+    /// warn.
+    fn log_notice(&self, line: &[u8]) {
+        self.log(None, LogLevel::Info, line);
+    }
+
     /// The most talkative level that this log writes at all.
     fn log_level(&self, request: Option<Request>) -> LogLevel;
 
@@ -77,16 +83,6 @@ pub trait Host {
 
     /// Every request header in order, without pseudo headers.
     fn request_headers(&self, request: Request, visit: Visit) -> Result<()>;
-
-    /// The number of headers that [`Host::request_headers`] visits.
-    fn request_header_count(&self, request: Request) -> u32;
-
-    /// True when there is a header of this name, given in lower case.
-    fn has_request_header(&self, request: Request, name: &[u8]) -> bool {
-        let mut found = false;
-        let listed = self.request_headers(request, &mut |key, _| found |= key == name);
-        listed.is_ok() && found
-    }
 
     /// False when it is certain that no body follows the request headers.
     fn request_has_body(&self, request: Request) -> bool {

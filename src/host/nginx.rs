@@ -31,6 +31,7 @@ const HEAD: c_int = 0x4;
 const LOG_CRIT: c_int = 3;
 const LOG_ERR: c_int = 4;
 const LOG_WARN: c_int = 5;
+const LOG_NOTICE: c_int = 6;
 const LOG_INFO: c_int = 7;
 const LOG_DEBUG: c_int = 8;
 
@@ -226,6 +227,11 @@ impl Host for NginxHost {
         unsafe { (self.symbols.raw_log)(request, level, line.as_ptr(), line.len()) };
     }
 
+    fn log_notice(&self, line: &[u8]) {
+        // SAFETY: nginx copies the line.
+        unsafe { (self.symbols.raw_log)(ptr::null_mut(), LOG_NOTICE, line.as_ptr(), line.len()) };
+    }
+
     fn log_level(&self, request: Option<Request>) -> LogLevel {
         let Some(get_level) = self.symbols.get_sys_filter_level else {
             return LogLevel::Debug;
@@ -289,14 +295,6 @@ impl Host for NginxHost {
         // SAFETY: the request is live.
         let seconds = unsafe { (self.symbols.req_start_time)(pointer(request)) };
         (seconds * 1000.0) as u64
-    }
-
-    fn request_header_count(&self, request: Request) -> u32 {
-        let mut truncated = 0;
-        // SAFETY: the request is live; `truncated` outlives the call.
-        let count =
-            unsafe { (self.symbols.req_get_headers_count)(pointer(request), 0, &mut truncated) };
-        u32::try_from(count).unwrap_or_default()
     }
 
     fn request_headers(&self, request: Request, visit: Visit) -> Result<()> {

@@ -3,12 +3,15 @@
 use super::Call;
 use crate::abi::Status;
 use crate::abi::types::{BufferType, LogLevel};
-use crate::context::{Stage, State};
+use crate::context::{HttpContext, Stage, State};
 
 /// Appends up to `max_size` bytes from `start` on; fewer where the buffer
 /// ends, none behind its end.
 ///
-/// Errors: [`Status::NotFound`] when there is no such buffer now.
+/// A body that is not there now is empty, as on Envoy.
+///
+/// Errors: [`Status::NotFound`] for the body of an answer and a configuration
+/// that are not there.
 pub fn get_buffer_bytes(
     call: &mut Call,
     buffer: BufferType,
@@ -39,8 +42,8 @@ pub fn get_configuration(call: &mut Call) -> Result<(), Status> {
 fn read(state: &mut State, buffer: BufferType, visit: &mut dyn FnMut(&[u8])) -> Result<(), Status> {
     match buffer {
         BufferType::HttpRequestBody => {
-            let http = state.http().ok_or(Status::NotFound)?;
-            visit(http.request_body.as_deref().ok_or(Status::NotFound)?);
+            let body = state.http().and_then(|http| http.request_body.as_deref());
+            visit(body.unwrap_or_default());
         }
         BufferType::HttpResponseBody => return read_response_body(state, visit),
         BufferType::HttpCallResponseBody => {
@@ -57,9 +60,9 @@ fn read(state: &mut State, buffer: BufferType, visit: &mut dyn FnMut(&[u8])) -> 
             let root = state.contexts.roots.get(&state.root_id());
             visit(&root.ok_or(Status::NotFound)?.configuration);
         }
-        BufferType::CallData => visit(state.call_data.as_ref().ok_or(Status::NotFound)?),
+        BufferType::CallData => visit(state.call_data.as_deref().unwrap_or_default()),
         BufferType::DownstreamData | BufferType::UpstreamData | BufferType::GrpcCallMessage => {
-            return Err(Status::NotFound);
+            visit(&[]);
         }
     }
     Ok(())
@@ -67,10 +70,13 @@ fn read(state: &mut State, buffer: BufferType, visit: &mut dyn FnMut(&[u8])) -> 
 
 fn read_response_body(state: &mut State, visit: &mut dyn FnMut(&[u8])) -> Result<(), Status> {
     let host = state.host.clone();
-    let http = state.http().ok_or(Status::NotFound)?;
-    if http.stage != Stage::ResponseBody {
-        return Err(Status::NotFound);
-    }
+    let Some(http) = state
+        .http()
+        .filter(|http| http.stage == Stage::ResponseBody)
+    else {
+        visit(&[]);
+        return Ok(());
+    };
     // Mostly nothing was held back before the chunk: no need to copy it.
     if http.chunk_at_host && http.response_body.is_empty() {
         let request = http.live_request().ok_or(Status::NotFound)?;
@@ -85,9 +91,11 @@ fn read_response_body(state: &mut State, visit: &mut dyn FnMut(&[u8])) -> Result
 /// Puts `bytes` in the place of the `size` bytes at `start`: (0, 0) prepends,
 /// a start behind the end appends.
 ///
-/// Errors: [`Status::NotFound`] when there is no such buffer now,
-/// [`Status::BadArgument`] when it is not to be written, or would be too large:
-/// what should have been changed must not go on as it was, unseen.
+/// A buffer that is not to be written now is logged, and answered with OK:
+/// SDKs panic on anything else.
+///
+/// Errors: [`Status::BadArgument`] when it would be too large: what should have
+/// been changed must not go on as it was, unseen.
 pub fn set_buffer_bytes(
     call: &mut Call,
     buffer: BufferType,
@@ -98,28 +106,41 @@ pub fn set_buffer_bytes(
     let limit = call.plugin.limits.written_body;
     let spliced = match buffer {
         BufferType::HttpRequestBody => {
-            let http = call.http().ok_or(Status::NotFound)?;
-            let body = http.request_body.as_mut().ok_or(Status::NotFound)?;
-            let spliced = splice(body, start, size, bytes, limit);
-            http.request_body_changed |= spliced;
+            let body = call.http().and_then(|http| http.request_body.as_mut());
+            let spliced = body.map(|body| splice(body, start, size, bytes, limit));
+            if let Some(http) = call.http() {
+                http.request_body_changed |= spliced == Some(true);
+            }
             spliced
         }
         BufferType::HttpResponseBody => {
-            call.state.take_response_chunk()?;
-            let http = call.http().ok_or(Status::NotFound)?;
-            if http.stage != Stage::ResponseBody {
-                return Err(Status::NotFound);
+            let in_callback = |http: &&mut HttpContext| http.stage == Stage::ResponseBody;
+            if call.http().filter(in_callback).is_some()
+                && call.state.take_response_chunk().is_ok()
+                && let Some(http) = call.http()
+            {
+                let spliced = splice(&mut http.response_body, start, size, bytes, limit);
+                http.response_body_changed |= spliced;
+                Some(spliced)
+            } else {
+                None
             }
-            let spliced = splice(&mut http.response_body, start, size, bytes, limit);
-            http.response_body_changed |= spliced;
-            spliced
         }
-        _ => return Err(Status::BadArgument),
+        _ => None,
     };
-    if !spliced {
-        refuse_body(call, limit);
-        return Err(Status::BadArgument);
+    match spliced {
+        Some(true) => return Ok(()),
+        Some(false) => {
+            refuse_body(call, limit);
+            return Err(Status::BadArgument);
+        }
+        None => {}
     }
+    let line = format!(
+        "buffer {} is not changed: it is not to be written here",
+        buffer as u32
+    );
+    call.state.log(LogLevel::Warn, line.as_bytes());
     Ok(())
 }
 

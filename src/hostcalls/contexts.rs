@@ -2,6 +2,7 @@
 
 use super::Call;
 use crate::abi::Status;
+use crate::abi::types::LogLevel;
 
 /// Host functions act on another context until the callback returns. Unknown
 /// ids are bad arguments, as on Envoy.
@@ -15,14 +16,16 @@ pub fn set_effective_context(call: &mut Call, id: u32) -> Result<(), Status> {
 }
 
 /// Ends a root context whose `proxy_on_done` answered that it was not done.
-///
-/// Errors: [`Status::NotFound`] when nobody waits for it, as on Envoy.
+/// Where nobody waits for it that is logged, and answered with OK: SDKs panic
+/// on anything else.
 pub fn done(call: &mut Call) -> Result<(), Status> {
     let id = call.root_id();
     let root = call.state.contexts.roots.get_mut(&id);
-    let root = root
-        .filter(|root| root.done_pending)
-        .ok_or(Status::NotFound)?;
+    let Some(root) = root.filter(|root| root.done_pending) else {
+        let line = b"proxy_done is ignored: nobody waits for it";
+        call.state.log(LogLevel::Warn, line);
+        return Ok(());
+    };
     root.done_pending = false;
     call.state.done.push(id);
     Ok(())

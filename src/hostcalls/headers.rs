@@ -13,6 +13,8 @@ use crate::context::{HeaderList, State};
 
 const CONNECTION: &[u8] = b"connection";
 
+const NO_REQUEST: &str = "there is no request here";
+
 /// The map that a guest names, after what old SDKs mean by their numbers.
 enum Map {
     Request,
@@ -58,9 +60,15 @@ pub fn get_header_map_pairs(call: &mut Call, map: MapType) -> Result<(), Status>
     Ok(())
 }
 
+/// Bytes of all names and values, as Envoy counts them.
+///
+/// Errors: [`Status::BadArgument`] for a map that is not there now.
 pub fn get_header_map_size(call: &mut Call, map: MapType) -> Result<u32, Status> {
     collect(call, map)?;
-    Ok(call.encoder.size() as u32)
+    match call.encoder.content_size() {
+        0 => Err(Status::BadArgument),
+        size => Ok(size as u32),
+    }
 }
 
 /// Fills the encoder with all pairs of a map. Outside a request there are
@@ -110,8 +118,7 @@ fn collect_request(call: &mut Call, encoder: &mut pairs::Encoder) -> Result<(), 
     }
     call.host
         .request_headers(request.request, &mut |key, value| {
-            // It is `:authority` here.
-            if key != b"host" {
+            if pseudo::is_listed(key) {
                 encoder.push(key, value);
             }
         })
@@ -233,26 +240,21 @@ impl<'a> Change<'a> {
 }
 
 /// Says why a header is not written: SDKs panic on anything but OK here.
-fn refuse(call: &mut Call, key: &[u8], why: &str) {
-    let line = format!("the header \"{}\" is refused: {why}", shown(key));
-    call.state.log(LogLevel::Warn, line.as_bytes());
-}
-
 fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<(), Status> {
     let response = match resolve(call, map) {
         Map::Request => false,
         Map::Response => true,
-        _ => return Err(Status::BadArgument),
+        _ => return refuse(call, key, "its map is not to be written"),
     };
-    let request = call.request()?;
+    let Ok(request) = call.request() else {
+        return refuse(call, key, NO_REQUEST);
+    };
     if let Some(why) = illegal(key, change) {
-        refuse(call, key, why);
-        return Ok(());
+        return refuse(call, key, why);
     }
     if !call.state.spend(key.len() + change.value().len()) {
         let why = format!("a plugin writes no more than {MAX_WRITTEN} bytes into a request");
-        refuse(call, key, &why);
-        return Ok(());
+        return refuse(call, key, &why);
     }
     if pseudo::is_pseudo(key) {
         return write_pseudo(call, &request, response, key, change);
@@ -266,11 +268,21 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
         }
         return Ok(());
     }
-    if response {
+    let written = if response {
         write_response(call, &request, key, change)
     } else {
         write_request(call, &request, key, change)
-    }
+    };
+    // Mostly it comes too late.
+    written.or_else(|_| refuse(call, key, "nginx does not take it here"))
+}
+
+/// Says why a header stays as it is. It is no error for the guest: SDKs panic
+/// on anything but OK.
+fn refuse(call: &mut Call, key: &[u8], why: &str) -> Result<(), Status> {
+    let line = format!("the header \"{}\" is refused: {why}", shown(key));
+    call.state.log(LogLevel::Warn, line.as_bytes());
+    Ok(())
 }
 
 /// What nginx writes by itself, whatever else is set: a second one beside it
@@ -379,14 +391,19 @@ fn write_response(
     Ok(())
 }
 
-/// Replaces a whole map: what is not in `pairs` goes.
+/// Replaces a whole map: what is not in `pairs` goes. A malformed one changes
+/// nothing.
 pub fn set_header_map_pairs(call: &mut Call, map: MapType, pairs: &[u8]) -> Result<(), Status> {
-    let pairs = pairs::decode(pairs)?;
-    let request = call.request()?;
+    let Ok(pairs) = pairs::decode(pairs) else {
+        return refuse_map(call, "it is malformed");
+    };
+    let Ok(request) = call.request() else {
+        return refuse_map(call, NO_REQUEST);
+    };
     let mut old: Vec<Vec<u8>> = Vec::new();
     match resolve(call, map) {
         Map::Request => call.host.request_headers(request.request, &mut |key, _| {
-            if key != b"host" {
+            if pseudo::is_listed(key) {
                 old.push(key.to_vec());
             }
         })?,
@@ -399,7 +416,7 @@ pub fn set_header_map_pairs(call: &mut Call, map: MapType, pairs: &[u8]) -> Resu
                     .map(|(key, _)| key.to_vec()),
             );
         }
-        _ => return Err(Status::BadArgument),
+        _ => return refuse_map(call, "it is not to be written"),
     }
     for key in old {
         write(call, map, &key, Change::Remove)?;
@@ -415,5 +432,11 @@ pub fn set_header_map_pairs(call: &mut Call, map: MapType, pairs: &[u8]) -> Resu
         seen.push(key);
         write(call, map, key, change)?;
     }
+    Ok(())
+}
+
+fn refuse_map(call: &mut Call, why: &str) -> Result<(), Status> {
+    let line = format!("a map of headers is refused: {why}");
+    call.state.log(LogLevel::Warn, line.as_bytes());
     Ok(())
 }

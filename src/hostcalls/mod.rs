@@ -21,6 +21,7 @@ mod table;
 mod timers;
 pub mod wasi;
 
+pub use pseudo::is_listed;
 pub use table::{Call, Linked, Row};
 
 use self::table::{Failure, Numbers, answer, give, has_type, row, shim, table};

@@ -3,6 +3,7 @@
 use super::Call;
 use super::clocks::wall_clock_nanoseconds;
 use super::pseudo;
+use super::responses::grpc_status_of;
 use crate::abi::Status;
 use crate::abi::field::shown;
 use crate::abi::limits::MAX_WRITTEN;
@@ -16,6 +17,8 @@ use crate::context::request::RequestState;
 enum Source {
     /// A variable, as text.
     Text(&'static [u8]),
+    /// Likewise; empty where there is none.
+    TextOrEmpty(&'static [u8]),
     /// A variable that is a decimal number.
     Integer(&'static [u8]),
     /// A variable in seconds with three decimals, to nanoseconds.
@@ -29,11 +32,62 @@ enum Source {
     /// A pseudo header of the request.
     Pseudo(&'static [u8]),
     UrlPath,
+    /// What Content-Length says, else what came of the body.
+    RequestSize,
     /// When the request began.
     RequestTime,
     RequestId,
     ResponseCode,
     CodeDetails,
+    /// Envoy's bits for what went wrong with the response.
+    Flags,
+    /// Of the trailers, the headers, or what the status stands for.
+    GrpcStatus,
+    /// How many upstreams were asked.
+    Attempts,
+}
+
+/// How the response came about.
+enum Origin {
+    /// nginx made it, or Lua.
+    Here,
+    Upstream,
+    /// The upstream sent no head, and nginx has answered in its place.
+    Failed(Failure),
+}
+
+#[derive(Clone, Copy)]
+enum Failure {
+    Timeout,
+    NoConnection,
+    Hangup,
+}
+
+impl Failure {
+    /// Envoy's response flag.
+    fn flag(self) -> i64 {
+        match self {
+            Failure::Timeout => 1 << 2,
+            Failure::NoConnection => 1 << 5,
+            Failure::Hangup => 1 << 6,
+        }
+    }
+
+    /// Envoy's words for it.
+    fn details(self) -> &'static [u8] {
+        match self {
+            Failure::Timeout => b"response_timeout",
+            Failure::NoConnection => b"upstream_reset_before_response_started{connection_failure}",
+            Failure::Hangup => b"upstream_reset_before_response_started{connection_termination}",
+        }
+    }
+}
+
+/// Variables of upstreams have a value for each that was asked: `a, b`, and
+/// ` : ` where an internal redirect came between. `-` is none.
+fn last_of(list: &[u8]) -> &[u8] {
+    let last = list.rsplit(|byte| *byte == b' ').next();
+    last.unwrap_or_default()
 }
 
 /// Envoy's attributes that nginx has, by their path.
@@ -50,12 +104,14 @@ const ATTRIBUTES: &[(&[&[u8]], Source)] = {
         (&[b"request", b"time"], RequestTime),
         (&[b"request", b"id"], RequestId),
         (&[b"request", b"protocol"], Text(b"server_protocol")),
-        (&[b"request", b"query"], Text(b"args")),
+        (&[b"request", b"query"], TextOrEmpty(b"args")),
         (&[b"request", b"duration"], Seconds(b"request_time")),
-        (&[b"request", b"size"], Integer(b"content_length")),
+        (&[b"request", b"size"], RequestSize),
         (&[b"request", b"total_size"], Integer(b"request_length")),
         (&[b"response", b"code"], ResponseCode),
         (&[b"response", b"code_details"], CodeDetails),
+        (&[b"response", b"flags"], Flags),
+        (&[b"response", b"grpc_status"], GrpcStatus),
         (&[b"response", b"size"], Integer(b"body_bytes_sent")),
         (&[b"response", b"total_size"], Integer(b"bytes_sent")),
         (
@@ -79,7 +135,7 @@ const ATTRIBUTES: &[(&[&[u8]], Source)] = {
         ),
         (
             &[b"connection", b"requested_server_name"],
-            Text(b"ssl_server_name"),
+            TextOrEmpty(b"ssl_server_name"),
         ),
         (&[b"connection", b"tls_version"], Text(b"ssl_protocol")),
         (
@@ -88,6 +144,7 @@ const ATTRIBUTES: &[(&[&[u8]], Source)] = {
         ),
         (&[b"upstream", b"address"], Text(b"upstream_addr")),
         (&[b"upstream", b"port"], UpstreamPort),
+        (&[b"upstream", b"request_attempt_count"], Attempts),
         (&[b"connection_id"], Integer(b"connection")),
     ]
 };
@@ -179,6 +236,10 @@ fn attribute(
 
     match *source {
         Source::Text(name) => state.host.variable(request.request, name, out)?,
+        Source::TextOrEmpty(name) => match state.host.variable(request.request, name, out) {
+            Err(Status::NotFound) => {}
+            found => found?,
+        },
         Source::Integer(name) => encoding.integer(number(&variable(name)?)?, out),
         Source::Seconds(name) => encoding.integer(nanoseconds(&variable(name)?)?, out),
         Source::Is(name, expected) => {
@@ -208,6 +269,13 @@ fn attribute(
                 out.truncate(start + query);
             }
         }
+        Source::RequestSize => {
+            let http = state.contexts.http.get(&state.current.effective);
+            let body = http.and_then(|http| http.request_body.as_ref());
+            let came = body.map_or(0, Vec::len) as i64;
+            let size = variable(b"content_length").and_then(|text| number(&text));
+            encoding.integer(size.unwrap_or(came), out);
+        }
         Source::RequestTime => {
             let age = nanoseconds(&variable(b"request_time")?)?;
             encoding.integer(wall_clock_nanoseconds() as i64 - age, out);
@@ -221,14 +289,69 @@ fn attribute(
             status => encoding.integer(status.into(), out),
         },
         Source::CodeDetails => {
-            let details = request.code_details.borrow();
-            if details.is_empty() {
+            if state.host.response_status(request.request) == 0 {
                 return Err(Status::NotFound);
             }
-            out.extend_from_slice(&details);
+            match &*request.code_details.borrow() {
+                Some(details) => out.extend_from_slice(details),
+                None => out.extend_from_slice(match origin(state, request) {
+                    Origin::Here => b"direct_response",
+                    Origin::Upstream => b"via_upstream",
+                    Origin::Failed(failure) => failure.details(),
+                }),
+            }
+        }
+        Source::Flags => {
+            let local = request.code_details.borrow().is_some();
+            encoding.integer(
+                match origin(state, request) {
+                    Origin::Failed(failure) if !local => failure.flag(),
+                    _ => 0,
+                },
+                out,
+            );
+        }
+        Source::GrpcStatus => {
+            let status = state.host.response_status(request.request);
+            if status == 0 {
+                return Err(Status::NotFound);
+            }
+            let sent = variable(b"sent_trailer_grpc_status")
+                .or_else(|_| variable(b"sent_http_grpc_status"));
+            let sent = sent.and_then(|text| number(&text));
+            encoding.integer(sent.unwrap_or_else(|_| grpc_status_of(status).into()), out);
+        }
+        Source::Attempts => {
+            let asked = variable(b"upstream_addr")?;
+            let asked = asked
+                .split(|byte| *byte == b' ')
+                .filter(|part| *part != b":");
+            encoding.integer(asked.count() as i64, out);
         }
     }
     Ok(())
+}
+
+fn origin(state: &State, request: &RequestState) -> Origin {
+    let variable = |name: &[u8]| {
+        let mut value = Vec::new();
+        let found = state.host.variable(request.request, name, &mut value);
+        found.map(|()| value)
+    };
+    let is_none = |name: &[u8]| variable(name).is_ok_and(|list| last_of(&list) == b"-");
+    let Ok(status) = variable(b"upstream_status") else {
+        return Origin::Here;
+    };
+    if !is_none(b"upstream_header_time") {
+        return Origin::Upstream;
+    }
+    Origin::Failed(if last_of(&status) == b"504" {
+        Failure::Timeout
+    } else if is_none(b"upstream_connect_time") {
+        Failure::NoConnection
+    } else {
+        Failure::Hangup
+    })
 }
 
 /// A decimal number; nginx writes "" or "-" for none, which is not found.
@@ -257,18 +380,22 @@ fn nanoseconds(text: &[u8]) -> Result<i64, Status> {
 /// that this and later plugins of the same request can read.
 ///
 /// What stays as it is, an attribute or a variable that nginx does not let be
-/// set, is logged and answered with OK: SDKs panic on anything else.
-///
-/// Errors: [`Status::NotFound`] outside a request, as Envoy answers in a root
-/// context.
+/// set, or anything outside a request, is logged and answered with OK: SDKs
+/// panic on anything else.
 pub fn set_property(call: &mut Call, path: &[u8], value: &[u8]) -> Result<(), Status> {
-    let request = call.request().map_err(|_| Status::NotFound)?;
-    if !call.state.spend(path.len() + value.len()) {
+    let path: Vec<&[u8]> = segments(path).collect();
+    let Ok(request) = call.request() else {
+        refuse(call, &path.join(&b'.'), "there is no request here");
+        return Ok(());
+    };
+    if !call
+        .state
+        .spend(path.iter().map(|part| part.len() + 1).sum::<usize>() + value.len())
+    {
         let why = format!("a plugin writes no more than {MAX_WRITTEN} bytes into a request");
-        refuse(call, path, &why);
+        refuse(call, &path.join(&b'.'), &why);
         return Ok(());
     }
-    let path: Vec<&[u8]> = segments(path).collect();
     let host = call.host.clone();
 
     let (variable, only) = match path.as_slice() {

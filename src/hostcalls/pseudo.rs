@@ -12,6 +12,13 @@ pub const REQUEST: [&[u8]; 4] = [b":authority", b":path", b":method", b":scheme"
 
 pub const STATUS: &[u8] = b":status";
 
+/// True for a request header that lists have beside the pseudo headers. Host
+/// is `:authority` there, and how the client has framed the body is no matter
+/// of the request's, as on Envoy.
+pub fn is_listed(key: &[u8]) -> bool {
+    key != b"host" && key != b"transfer-encoding"
+}
+
 pub fn is_pseudo(key: &[u8]) -> bool {
     key.first() == Some(&b':')
 }

@@ -35,10 +35,21 @@ pub fn resolve_shared_queue(call: &mut Call, vm_id: &[u8], name: &[u8]) -> Resul
 
 pub fn enqueue_shared_queue(call: &mut Call, token: u32, value: &[u8]) -> Result<(), Status> {
     let enqueued = call.shared.queues.enqueue(token, value);
-    call.state.log_full_store(enqueued)
+    call.state.log_full_store(enqueued).map_err(|why| {
+        if why == Status::BadArgument {
+            let line = b"an item of a shared queue is refused: it is too large";
+            call.state.log(LogLevel::Error, line);
+        }
+        // The one error that SDKs expect here.
+        Status::NotFound
+    })
 }
 
 pub fn dequeue_shared_queue(call: &mut Call, token: u32) -> Result<(), Status> {
     let queues = call.state.shared.queues.clone();
-    queues.dequeue(token, call.out)
+    match queues.dequeue(token, call.out) {
+        // Another worker has stopped in the middle: nothing can be had now.
+        Err(Status::InternalFailure) => Err(Status::Empty),
+        dequeued => dequeued,
+    }
 }

@@ -30,7 +30,10 @@ pub fn continue_response(call: &mut Call) -> Result<(), Status> {
 pub fn close_stream(call: &mut Call, stream: StreamType) -> Result<(), Status> {
     match stream {
         StreamType::HttpRequest | StreamType::HttpResponse => {
-            let http = call.http().ok_or(Status::BadArgument)?;
+            // As with continue: a root context has none.
+            let Some(http) = call.http() else {
+                return Ok(());
+            };
             http.answered = true;
             http.paused = false;
             call.state.push_effect(Effect::CloseStream)

@@ -15,7 +15,7 @@ use crate::abi::types::LogLevel;
 use crate::abi::version;
 use crate::callbacks::Callbacks;
 use crate::callout::Upstreams;
-use crate::context::log::log_line;
+use crate::context::log::{log_line, log_notice};
 use crate::context::{Current, Ids, PluginInfo, State};
 use crate::host::{Host, hosts};
 use crate::hostcalls::wasi;
@@ -155,7 +155,7 @@ impl Plugin {
         tell_complaint(&*host, name);
         if !stubs.is_empty() {
             let line = format!("imports that a stub answers: {}", stubs.join(", "));
-            log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());
+            log_notice(&*host, name, line.as_bytes());
         }
 
         let info = Rc::new(PluginInfo {

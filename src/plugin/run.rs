@@ -8,6 +8,7 @@ use crate::abi::types::{Action, LogLevel};
 use crate::callbacks::{Callbacks, HeadersCallback};
 use crate::context::{Effect, HeaderList, HttpContext, Ids, Stage};
 use crate::host::Request;
+use crate::hostcalls::is_listed;
 use crate::vm::Trap;
 
 /// What Lua has to do after a call; numbers of `src/capi/plugin.rs`.
@@ -161,8 +162,11 @@ impl Plugin {
         &mut self,
         root: u32,
         request: Request,
-        headers: HeaderList,
+        mut headers: HeaderList,
     ) -> Outcome {
+        // It is nginx's own, for the client's connection, and not the
+        // response's.
+        headers.remove(b"connection");
         if let Some(http) = self.state().contexts.find(request, root) {
             http.request.response_headers.replace(Some(headers));
         }
@@ -338,9 +342,11 @@ impl Plugin {
         if !self.wants.request_count {
             return 0;
         }
-        // Host is listed as `:authority`; HTTP/1.0 may have none.
-        let host = self.host.has_request_header(request, b"host");
-        self.host.request_header_count(request) + PSEUDO_HEADERS - u32::from(host)
+        let mut count = PSEUDO_HEADERS;
+        let _ = self.host.request_headers(request, &mut |key, _| {
+            count += u32::from(is_listed(key));
+        });
+        count
     }
 
     /// Keeps in mind that a callback of this request failed, also where it never

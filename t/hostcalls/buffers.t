@@ -246,8 +246,9 @@ get_body(call_body) = NOT_FOUND
 get_body(call_body) = OK "answer"
 get_body(call_body 2 2) = OK "sw"
 get_body_status(call_body) = OK 6 0
-set_body(call_body 0 0 x) = BAD_ARGUMENT
-get_body(request_body) = NOT_FOUND
+buffer 4 is not changed: it is not to be written here
+set_body(call_body 0 0 x) = OK
+get_body(request_body) = OK ""
 continue(request) = OK
 get_body(call_body) = NOT_FOUND
 
@@ -272,8 +273,10 @@ get_body(vm_configuration) = OK "# a comment"
 get_body(plugin_configuration 10 3) = OK "get"
 get_body(vm_configuration 2 2) = OK "a "
 get_body_status(vm_configuration) = OK 11 0
-set_body(plugin_configuration 0 0 x) = BAD_ARGUMENT
-set_body(vm_configuration 0 0 x) = BAD_ARGUMENT
+buffer 7 is not changed: it is not to be written here
+set_body(plugin_configuration 0 0 x) = OK
+buffer 6 is not changed: it is not to be written here
+set_body(vm_configuration 0 0 x) = OK
 
 
 
@@ -289,7 +292,7 @@ get_body(plugin_configuration) = OK ""
 
 
 
-=== TEST 15: wrong time: a body that is not there is not found
+=== TEST 15: wrong time: a body that is not there is empty, and to write it is logged and answered with OK
 --- plugin
 configure get_body request_body
 request_headers get_body request_body
@@ -304,17 +307,21 @@ log set_body response_body 0 0 x
 --- response_body
 hello
 --- plugin_log
-get_body(request_body) = NOT_FOUND
-get_body(request_body) = NOT_FOUND
-get_body(request_body) = NOT_FOUND
-get_body_status(request_body) = NOT_FOUND
-set_body(request_body 0 0 x) = NOT_FOUND
-get_body(response_body) = NOT_FOUND
-set_body(response_body 0 0 x) = NOT_FOUND
-get_body(response_body) = NOT_FOUND
-set_body(response_body 0 0 x) = NOT_FOUND
-get_body(response_body) = NOT_FOUND
-set_body(response_body 0 0 x) = NOT_FOUND
+get_body(request_body) = OK ""
+get_body(request_body) = OK ""
+get_body(request_body) = OK ""
+get_body_status(request_body) = OK 0 0
+buffer 0 is not changed: it is not to be written here
+set_body(request_body 0 0 x) = OK
+get_body(response_body) = OK ""
+buffer 1 is not changed: it is not to be written here
+set_body(response_body 0 0 x) = OK
+get_body(response_body) = OK ""
+buffer 1 is not changed: it is not to be written here
+set_body(response_body 0 0 x) = OK
+get_body(response_body) = OK ""
+buffer 1 is not changed: it is not to be written here
+set_body(response_body 0 0 x) = OK
 
 
 
@@ -346,12 +353,13 @@ request_headers get_body 0xffffffff
 request_headers get_body_status 9
 request_headers set_body 9 0 0 x
 --- plugin_log
-get_body(downstream_data) = NOT_FOUND
-get_body(upstream_data) = NOT_FOUND
-get_body(grpc_message) = NOT_FOUND
-get_body(call_data) = NOT_FOUND
-get_body_status(call_data) = NOT_FOUND
-set_body(downstream_data 0 0 x) = BAD_ARGUMENT
+get_body(downstream_data) = OK ""
+get_body(upstream_data) = OK ""
+get_body(grpc_message) = OK ""
+get_body(call_data) = OK ""
+get_body_status(call_data) = OK 0 0
+buffer 2 is not changed: it is not to be written here
+set_body(downstream_data 0 0 x) = OK
 get_body(9) = BAD_ARGUMENT
 get_body(0xffffffff) = BAD_ARGUMENT
 get_body_status(9) = BAD_ARGUMENT

@@ -130,6 +130,9 @@ continue(request) = OK
 configure done
 request_headers done
 --- plugin_log
-done() = NOT_FOUND
-done() = NOT_FOUND
-done() = NOT_FOUND
+proxy_done is ignored: nobody waits for it
+done() = OK
+proxy_done is ignored: nobody waits for it
+done() = OK
+proxy_done is ignored: nobody waits for it
+done() = OK

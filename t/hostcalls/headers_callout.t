@@ -31,7 +31,7 @@ content_by_lua_block {
 http_call(callout 1000) = OK 1
 http_call_response: context=2 token=1 num_headers=5 body_size=2 num_trailers=0
 get_pairs(call_response) = OK 5 ":status"="201" "x-two"="a" "x-two"="b" "content-length"="2" "x-bytes"=0xff
-get_map_size(call_response) = OK 99
+get_map_size(call_response) = OK 45
 get_header(call_response :status) = OK "201"
 get_header(call_response X-TWO) = OK "a"
 get_header(call_response x-none) = NOT_FOUND
@@ -61,7 +61,7 @@ http_call(callout 1000) = OK 1
 http_call_response: context=2 token=1 num_headers=2 body_size=2 num_trailers=2
 get_pairs(call_trailers) = OK 2 "x-t"="1" "x-t"="2"
 get_header(call_trailers X-T) = OK "1"
-get_map_size(call_trailers) = OK 32
+get_map_size(call_trailers) = OK 8
 get_header(call_response x-t) = NOT_FOUND
 continue(request) = OK
 
@@ -92,7 +92,7 @@ continue\(request\) = OK
 
 
 
-=== TEST 4: writing: a bad argument, whenever
+=== TEST 4: writing: nothing changes, which is logged and answered with OK
 --- plugin
 request_headers http_call callout 1000
 request_headers pause
@@ -106,11 +106,16 @@ http_call_response continue request
 return 200 "";
 --- plugin_log
 http_call(callout 1000) = OK 1
-set_header(call_response x-a 1) = BAD_ARGUMENT
-add_header(call_response x-a 1) = BAD_ARGUMENT
-remove_header(call_response :status) = BAD_ARGUMENT
-set_pairs(call_response a=b) = BAD_ARGUMENT
-set_header(call_trailers x-a 1) = BAD_ARGUMENT
+the header "x-a" is refused: its map is not to be written
+set_header(call_response x-a 1) = OK
+the header "x-a" is refused: its map is not to be written
+add_header(call_response x-a 1) = OK
+the header ":status" is refused: its map is not to be written
+remove_header(call_response :status) = OK
+a map of headers is refused: it is not to be written
+set_pairs(call_response a=b) = OK
+the header "x-a" is refused: its map is not to be written
+set_header(call_trailers x-a 1) = OK
 continue(request) = OK
 
 
@@ -130,7 +135,7 @@ return 200 "";
 --- plugin_log
 get_pairs(call_response) = OK 0
 get_header(call_response :status) = NOT_FOUND
-get_map_size(call_response) = OK 4
+get_map_size(call_response) = BAD_ARGUMENT
 http_call(callout 1000) = OK 1
 continue(request) = OK
 get_pairs(call_response) = OK 0

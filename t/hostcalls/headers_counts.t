@@ -20,7 +20,7 @@ content_by_lua_block { ngx.header.content_type = "a/b"; ngx.say("hello") }
 X-One: 1
 --- plugin_log
 request_headers: context=2 num_headers=6 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_body: context=2 size=6 end_of_stream=false
 response_body: context=2 size=0 end_of_stream=true
 
@@ -34,7 +34,7 @@ hello
 --- plugin_log
 request_headers: context=2 num_headers=6 end_of_stream=false
 request_body: context=2 size=5 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_body: context=2 size=6 end_of_stream=false
 response_body: context=2 size=0 end_of_stream=true
 
@@ -46,9 +46,9 @@ response_body: context=2 size=0 end_of_stream=true
 "POST /t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     . "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 --- plugin_log
-request_headers: context=2 num_headers=6 end_of_stream=false
+request_headers: context=2 num_headers=5 end_of_stream=false
 request_body: context=2 size=5 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_body: context=2 size=6 end_of_stream=false
 response_body: context=2 size=0 end_of_stream=true
 
@@ -59,9 +59,9 @@ response_body: context=2 size=0 end_of_stream=true
 --- raw_request eval
 "POST /t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 --- plugin_log
-request_headers: context=2 num_headers=6 end_of_stream=false
+request_headers: context=2 num_headers=5 end_of_stream=false
 request_body: context=2 size=0 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_body: context=2 size=6 end_of_stream=false
 response_body: context=2 size=0 end_of_stream=true
 
@@ -75,7 +75,7 @@ POST /t
 Content-Length: 0
 --- plugin_log
 request_headers: context=2 num_headers=6 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_body: context=2 size=6 end_of_stream=false
 response_body: context=2 size=0 end_of_stream=true
 
@@ -87,7 +87,7 @@ response_body: context=2 size=0 end_of_stream=true
 HEAD /t
 --- plugin_log
 request_headers: context=2 num_headers=5 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=true
+response_headers: context=2 num_headers=2 end_of_stream=true
 
 
 
@@ -121,7 +121,7 @@ response_headers: context=2 num_headers=\d end_of_stream=true
 content_by_lua_block { ngx.header.content_length = 0; ngx.exit(200) }
 --- plugin_log
 request_headers: context=2 num_headers=5 end_of_stream=true
-response_headers: context=2 num_headers=4 end_of_stream=true
+response_headers: context=2 num_headers=3 end_of_stream=true
 
 
 
@@ -133,7 +133,7 @@ return 200 "hello\n";
 hello
 --- plugin_log
 context_create: context=2 root=1
-response_headers: context=2 num_headers=4 end_of_stream=false
+response_headers: context=2 num_headers=3 end_of_stream=false
 response_body: context=2 size=6 end_of_stream=true
 end
 
@@ -148,7 +148,7 @@ response_headers get_header response location
 return 302 /there;
 --- error_code: 302
 --- plugin_log
-response_headers: context=2 num_headers=5 end_of_stream=false
+response_headers: context=2 num_headers=4 end_of_stream=false
 get_header(response :status) = OK "302"
 get_header(response location) = OK "/there"
 

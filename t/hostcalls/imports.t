@@ -101,7 +101,7 @@ empty beyond the end: 00
 
 
 
-=== TEST 6: maps: those that contradict themselves are bad arguments, in every way to say empty is none
+=== TEST 6: maps: those that contradict themselves are bad arguments of a callout and change no headers; every way to say empty is none
 --- plugin_guest: maps
 --- plugin
 --- response_body
@@ -127,13 +127,21 @@ a callout to "auth" is refused: its headers cannot be sent: they must have :meth
 a single zero: 02
 a callout to "auth" is refused: its headers cannot be sent: they must have :method, :path and :authority, each once, and nothing that would end a line
 four zeros: 02
-count without pairs: 02
-count beyond the end: 02
-key beyond the end: 02
-sizes that wrap around: 02
-no NUL after the key: 02
-no NUL at the end: 02
-bytes at the end: 02
-three bytes: 02
+a map of headers is refused: it is malformed
+count without pairs: 00
+a map of headers is refused: it is malformed
+count beyond the end: 00
+a map of headers is refused: it is malformed
+key beyond the end: 00
+a map of headers is refused: it is malformed
+sizes that wrap around: 00
+a map of headers is refused: it is malformed
+no NUL after the key: 00
+a map of headers is refused: it is malformed
+no NUL at the end: 00
+a map of headers is refused: it is malformed
+bytes at the end: 00
+a map of headers is refused: it is malformed
+three bytes: 00
 a single zero: 00
 four zeros: 00

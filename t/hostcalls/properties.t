@@ -66,8 +66,8 @@ request_headers get_property response.backend_latency
 --- plugin_log eval
 qr/\Aget_property\(request.referer\) = NOT_FOUND
 get_property\(request.useragent\) = NOT_FOUND
-get_property\(request.query\) = NOT_FOUND
-get_property\(request.size\) = NOT_FOUND
+get_property\(request.query\) = OK ""
+get_property\(request.size\) = OK 0x0{16}
 get_property\(request.id\) = OK "[0-9a-f]{32}"
 get_property\(response.code\) = NOT_FOUND
 get_property\(upstream.address\) = NOT_FOUND
@@ -169,7 +169,7 @@ get_property\(connection.id\) = OK $::INTEGER
 get_property\(connection_id\) = OK $::INTEGER
 get_property\(connection.mtls\) = OK 0x00
 get_property\(connection.tls_version\) = NOT_FOUND
-get_property\(connection.requested_server_name\) = NOT_FOUND
+get_property\(connection.requested_server_name\) = OK ""
 get_property\(connection.subject_peer_certificate\) = NOT_FOUND
 \z/
 
@@ -559,7 +559,9 @@ request_headers get_property my.value
 --- plugin_log eval
 my $root = "get_property(request.path) = NOT_FOUND\nget_property(source.address) = NOT_FOUND\n"
     . "get_property(ngx.uri) = NOT_FOUND\nget_property(my.value) = NOT_FOUND\n"
-    . "set_property(my.value x) = NOT_FOUND\nset_property(ngx.uri x) = NOT_FOUND\n";
+    . "cannot set the property my.value: there is no request here
+set_property(my.value x) = OK\ncannot set the property ngx.uri: there is no request here
+set_property(ngx.uri x) = OK\n";
 "$root${root}get_property(my.value) = NOT_FOUND\n"
 
 
@@ -581,3 +583,74 @@ proxy_get_property("uri" * 0xfffffffd) = INVALID_MEMORY_ACCESS
 proxy_set_property(0xfffffff0 100 "x") = INVALID_MEMORY_ACCESS
 proxy_set_property("my" 16 0xffffffff) = INVALID_MEMORY_ACCESS
 get_property(my) = NOT_FOUND
+
+
+
+=== TEST 23: response: where it comes from, Envoy's flags and gRPC status, how many upstreams were asked
+--- plugin
+response_headers get_property response.code_details
+response_headers get_property response.flags
+response_headers get_property response.grpc_status
+response_headers get_property upstream.request_attempt_count
+--- backend
+return 403 "no";
+--- error_code: 403
+--- plugin_log
+get_property(response.code_details) = OK "via_upstream"
+get_property(response.flags) = OK 0x0000000000000000
+get_property(response.grpc_status) = OK 0x0700000000000000
+get_property(upstream.request_attempt_count) = OK 0x0100000000000000
+
+
+
+=== TEST 24: response: the gRPC status that the upstream gives, and what comes without an upstream
+--- plugin
+request_headers get_property response.flags
+request_headers get_property response.grpc_status
+request_headers get_property upstream.request_attempt_count
+response_headers get_property response.code_details
+response_headers get_property response.flags
+response_headers get_property response.grpc_status
+response_headers get_property upstream.request_attempt_count
+--- location
+add_header grpc-status 5;
+return 200 "hello\n";
+--- plugin_log
+get_property(response.code_details) = OK "direct_response"
+get_property(response.flags) = OK 0x0000000000000000
+get_property(response.grpc_status) = OK 0x0200000000000000
+get_property(upstream.request_attempt_count) = NOT_FOUND
+
+
+
+=== TEST 25: response: an upstream that does not listen, hangs up, or is too slow
+--- http_config
+    upstream two {
+        server 127.0.0.1:1;
+        server 127.0.0.1:1;
+    }
+    server {
+        listen unix:$TEST_NGINX_HTML_DIR/broken.sock;
+        location /hangup { return 444; }
+        location /slow { content_by_lua_block { ngx.sleep(5) } }
+    }
+--- plugin
+response_headers into_header response x-details get_property response.code_details
+response_headers into_header response x-flags get_property response.flags
+response_headers into_header response x-attempts get_property upstream.request_attempt_count
+--- plugin_options
+property_encoding = "string",
+--- location
+proxy_read_timeout 100ms;
+if ($arg_what = dead) { proxy_pass http://two; }
+proxy_pass http://unix:$TEST_NGINX_HTML_DIR/broken.sock:/$arg_what;
+--- request eval
+["GET /t?what=dead", "GET /t?what=hangup", "GET /t?what=slow"]
+--- error_code eval
+[502, 502, 504]
+--- response_headers eval
+[
+    "x-details: upstream_reset_before_response_started{connection_failure}\nx-flags: 32\nx-attempts: 2",
+    "x-details: upstream_reset_before_response_started{connection_termination}\nx-flags: 64\nx-attempts: 1",
+    "x-details: response_timeout\nx-flags: 4\nx-attempts: 1",
+]

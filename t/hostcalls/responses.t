@@ -385,24 +385,19 @@ get_property(response.code) = OK 0x9301000000000000
 
 
 
-=== TEST 23: details: of a response that is not local there are none
+=== TEST 23: details: of a response that is no plugin's, where it comes from
 --- plugin
+request_headers get_property response.code_details
 log get_property response.code_details
 --- plugin_log
 get_property(response.code_details) = NOT_FOUND
+get_property(response.code_details) = OK "direct_response"
 
 
 
-=== TEST 24: bad arguments: a status of no final response, a malformed map, no request
+=== TEST 24: bad arguments: no request is logged, and answered with OK
 --- plugin
 configure local_response 403 "denied"
-request_headers local_response 0
-request_headers local_response 99
-request_headers local_response 100
-request_headers local_response 199
-request_headers local_response 1000
-request_headers local_response 0xffffffff
-request_headers proxy_send_local_response 403 "" "denied" "xxxx" -1
 --- response_body
 hello
 --- plugin_log
@@ -410,17 +405,41 @@ a local response is ignored: there is no request here
 local_response(403 "denied") = OK
 a local response is ignored: there is no request here
 local_response(403 "denied") = OK
-local_response(0) = BAD_ARGUMENT
-local_response(99) = BAD_ARGUMENT
-local_response(100) = BAD_ARGUMENT
-local_response(199) = BAD_ARGUMENT
-local_response(1000) = BAD_ARGUMENT
-local_response(0xffffffff) = BAD_ARGUMENT
-proxy_send_local_response(403 "" "denied" "xxxx" -1) = BAD_ARGUMENT
 
 
 
-=== TEST 25: pointers: outside the memory; then nothing is answered
+=== TEST 25: bad arguments: a status of no final response is logged and becomes 500, so that the request does not pass
+--- plugin
+request_headers if_header x-status 0 local_response 0 denied
+request_headers if_header x-status 199 local_response 199 denied
+request_headers if_header x-status 1000 local_response 1000 denied
+request_headers if_header x-status max local_response 0xffffffff denied
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["X-Status: 0", "X-Status: 199", "X-Status: 1000", "X-Status: max"]
+--- error_code eval
+[500, 500, 500, 500]
+--- response_body eval
+["denied", "denied", "denied", "denied"]
+--- plugin_log eval
+qr/\Aa local response has the status \d+, which is none: 500\nlocal_response\(\w+ denied\) = OK\n\z/
+
+
+
+=== TEST 26: bad arguments: a malformed map of headers is logged and none, so that the request does not pass
+--- plugin
+request_headers proxy_send_local_response 403 "" "denied" "xxxx" -1
+--- error_code: 403
+--- response_body chomp
+denied
+--- plugin_log
+a local response goes without its headers: their map is malformed
+proxy_send_local_response(403 "" "denied" "xxxx" -1) = OK
+
+
+
+=== TEST 27: pointers: outside the memory; then nothing is answered
 --- plugin
 request_headers proxy_send_local_response 403 0xfffffff0 100 "" {} -1
 request_headers proxy_send_local_response 403 "" 16 0xffffffff {} -1
@@ -436,7 +455,7 @@ proxy_send_http_response(403 "" "" 0xfffffff0 100 -1) = INVALID_MEMORY_ACCESS
 
 
 
-=== TEST 26: alias: proxy_send_http_response is the same function
+=== TEST 28: alias: proxy_send_http_response is the same function
 --- plugin
 request_headers proxy_send_http_response 403 "" "denied\n" {x-a=1} -1
 --- error_code: 403
@@ -447,7 +466,7 @@ x-a: 1
 
 
 
-=== TEST 27: continue: after an answer the request does not go on
+=== TEST 29: continue: after an answer the request does not go on
 --- plugin
 request_headers local_response 403 "denied\n"
 request_headers continue request
@@ -460,7 +479,7 @@ continue(request) = OK
 
 
 
-=== TEST 28: edits: the plugin may change its own response as any other
+=== TEST 30: edits: the plugin may change its own response as any other
 --- plugin
 request_headers local_response 403 "denied\n"
 response_headers set_header response x-a 1
@@ -470,3 +489,21 @@ response_body replace_body response_body denied no
 no
 --- response_headers
 x-a: 1
+
+
+
+=== TEST 31: content type: text of a body, of nothing none, whatever nginx has by default
+--- plugin
+request_headers if_header x-how body local_response 403 denied
+request_headers if_header x-how typed local_response 403 denied Content-Type=a/b
+request_headers if_header x-how nothing local_response 403
+--- config
+    default_type application/octet-stream;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["X-How: body", "X-How: typed", "X-How: nothing"]
+--- error_code eval
+[403, 403, 403]
+--- response_headers eval
+["Content-Type: text/plain", "Content-Type: a/b", "!Content-Type"]
