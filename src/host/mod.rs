@@ -52,9 +52,9 @@ pub trait Host {
     fn log(&self, request: Option<Request>, level: LogLevel, line: &[u8]);
 
     /// Writes one line to the log of the process, at a level between info and
-    /// warn.
+    /// warn, if it has one.
     fn log_notice(&self, line: &[u8]) {
-        self.log(None, LogLevel::Info, line);
+        self.log(None, LogLevel::Warn, line);
     }
 
     /// The most talkative level that this log writes at all.

@@ -66,7 +66,7 @@ request_headers set_property mine.c small
 request_headers get_property mine.c
 --- plugin_log
 set_property(mine.a fill:600000:a) = OK
-cannot set the property mine\x00b: a plugin writes no more than 1048576 bytes into a request
+cannot set the property mine.b: a plugin writes no more than 1048576 bytes into a request
 set_property(mine.b fill:600000:b) = OK
 get_property(mine.b) = NOT_FOUND
 set_property(mine.c small) = OK
