@@ -232,7 +232,7 @@ fn lua_performs_every_effect_and_no_other() {
         getmetatable(anything).__call = function() return anything end
         ngx = anything
         local ours = "resty.proxy_wasm."
-        for _, name in ipairs { "ngx.semaphore", "resty.core.base", ours .. "callout", ours .. "clock",
+        for _, name in ipairs { "ngx.semaphore", "ngx.resp", "resty.core.base", ours .. "callout", ours .. "clock",
                                 ours .. "timer" } do
             package.preload[name] = function() return anything end
         end
