@@ -66,6 +66,7 @@ find_guests() {
     add as as_solo "$(hash_of t/guests/assemblyscript/solo)"
     add c c_headers "$(hash_of t/guests/c)"
     add go go_native "$(hash_of t/guests/go)"
+    add go go_big "$(hash_of t/guests/go_big)"
 
     while read -r sum file; do
         name=${file##*/}
@@ -213,18 +214,20 @@ build_c() {
 }
 
 build_go() {
-    local go
+    local go name
     go=$(scripts/toolchain.sh go)
     mkdir -p "$BUILD/go"
-    (
-        cd t/guests/go
-        # Nothing is to be fetched, and nothing of the machine's configuration to matter.
-        export GOTOOLCHAIN=local GOPROXY=off GOSUMDB=off GOFLAGS=-mod=mod GOENV=off GOWORK=off
-        export GOCACHE=$BUILD/go/cache GOPATH=$BUILD/go/path CGO_ENABLED=0
-        GOOS=wasip1 GOARCH=wasm "$go" build -buildmode=c-shared -trimpath \
-            -o "$BUILD/go/go_native.wasm" .
-    )
-    install_guest go_native "$BUILD/go/go_native.wasm"
+    for name in "$@"; do
+        (
+            cd "t/guests/${name%_native}"
+            # Nothing is to be fetched, and nothing of the machine's configuration to matter.
+            export GOTOOLCHAIN=local GOPROXY=off GOSUMDB=off GOFLAGS=-mod=mod GOENV=off GOWORK=off
+            export GOCACHE=$BUILD/go/cache GOPATH=$BUILD/go/path CGO_ENABLED=0
+            GOOS=wasip1 GOARCH=wasm "$go" build -buildmode=c-shared -trimpath \
+                -o "$BUILD/go/$name.wasm" .
+        )
+        install_guest "$name" "$BUILD/go/$name.wasm"
+    done
 }
 
 build_wat() {
