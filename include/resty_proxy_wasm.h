@@ -220,6 +220,10 @@ typedef struct rpw_options {
     // Plugins of one VM id share data and queues; NULL: the plugin's own.
     struct rpw_str vm_id;
     struct rpw_str vm_configuration;
+    // Environment variables: `NAME=value` and a NUL each.
+    struct rpw_str env;
+    // Names of what it may import and export, on a line each; NULL: all.
+    struct rpw_str capabilities;
     // Names of upstreams, and for each a serialized map of its fields, as a
     // serialized map (spec: "Serialization"): `address` once or more, `tls`,
     // `verify`, `sni`, and as PEM `ca`, `cert`, `key`.

@@ -20,13 +20,34 @@ macro_rules! callbacks {
             pub proxy_on_response_headers: Option<HeadersCallback>,
         }
 
+        /// All their names.
+        pub const NAMES: &[&str] = &[
+            $(stringify!($name),)*
+            "proxy_on_request_headers",
+            "proxy_on_response_headers",
+        ];
+
         impl Callbacks {
-            pub fn find<S: 'static>(instance: &mut Instance<S>) -> Self {
-                Callbacks {
+            /// Those of a name that is `allowed`; others are as if missing.
+            pub fn find<S: 'static>(
+                instance: &mut Instance<S>,
+                allowed: impl Fn(&str) -> bool,
+            ) -> Self {
+                let mut found = Callbacks {
                     $($name: instance.callback(stringify!($name)),)*
                     proxy_on_request_headers: headers(instance, "proxy_on_request_headers"),
                     proxy_on_response_headers: headers(instance, "proxy_on_response_headers"),
+                };
+                $(if !allowed(stringify!($name)) {
+                    found.$name = None;
+                })*
+                if !allowed("proxy_on_request_headers") {
+                    found.proxy_on_request_headers = None;
                 }
+                if !allowed("proxy_on_response_headers") {
+                    found.proxy_on_response_headers = None;
+                }
+                found
             }
         }
     };

@@ -151,13 +151,14 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
         vm_id: Vec::new(),
         abi: AbiVersion::V0_2_1,
         vm_configuration: Vec::new(),
+        environment: Vec::new(),
         encoding: Encoding::default(),
         upstreams: Rc::default(),
         resume_after_callouts: false,
         limits: Limits::default(),
         ticks_in_one: false,
     };
-    let shared = Shared::new(host.store(), b"", b"");
+    let shared = Shared::new(host.store(), None, b"");
     let state = State::new(host.clone(), Rc::new(plugin), Ids::default(), shared);
     let (linked, prepared) = link(wat);
     assert!(linked.iter().all(|linked| *linked == Linked::Built));

@@ -22,7 +22,7 @@ use crate::host::nginx::NginxHost;
 use crate::host::symbols::is_in_nginx;
 use crate::host::{Host, hosts};
 use crate::plugin::registry::{self, Shared};
-use crate::plugin::{Error, How, Options, Plugin};
+use crate::plugin::{Capabilities, Error, How, Options, Plugin};
 
 /// A loaded plugin.
 pub struct rpw_plugin {
@@ -80,6 +80,10 @@ pub struct rpw_options {
     /// Plugins of one VM id share data and queues; NULL: the plugin's own.
     pub vm_id: rpw_str,
     pub vm_configuration: rpw_str,
+    /// Environment variables: `NAME=value` and a NUL each.
+    pub env: rpw_str,
+    /// Names of what it may import and export, on a line each; NULL: all.
+    pub capabilities: rpw_str,
     /// Names of upstreams, and for each a serialized map of its fields, as a
     /// serialized map (spec: "Serialization"): `address` once or more, `tls`,
     /// `verify`, `sni`, and as PEM `ca`, `cert`, `key`.
@@ -128,6 +132,12 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
         )
     };
     // SAFETY: readable, as promised.
+    let (env, names) = unsafe { (options.env.bytes(), options.capabilities.bytes()) };
+    let capabilities = match options.capabilities.data.is_null() {
+        true => Capabilities::default(),
+        false => Capabilities::only(names.split(|byte| *byte == b'\n').map(Into::into).collect())?,
+    };
+    // SAFETY: readable, as promised.
     let vm_id = unsafe { options.vm_id.bytes() };
     // SAFETY: readable, as promised.
     let directory = unsafe { options.cache_directory.bytes() };
@@ -135,6 +145,11 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
         root_id,
         vm_id: (!options.vm_id.data.is_null()).then(|| vm_id.to_vec()),
         vm_configuration,
+        environment: env
+            .split_inclusive(|byte| *byte == b'\0')
+            .map(Into::into)
+            .collect(),
+        capabilities,
         upstreams: Rc::new(Upstreams::read(upstreams, callouts)?),
         resume_after_callouts: has(RPW_RESUME_AFTER_CALLOUTS),
         subrequests: has(RPW_SUBREQUESTS),

@@ -29,6 +29,8 @@ pub struct PluginInfo {
     pub vm_id: Vec<u8>,
     pub abi: AbiVersion,
     pub vm_configuration: Vec<u8>,
+    /// The guest's environment: `NAME=value` and a NUL each.
+    pub environment: Vec<Vec<u8>>,
     pub encoding: Encoding,
     /// Where its callouts may go.
     pub upstreams: Rc<Upstreams>,

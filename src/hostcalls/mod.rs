@@ -22,7 +22,7 @@ mod timers;
 pub mod wasi;
 
 pub use pseudo::is_listed;
-pub use table::{Call, Linked, Row};
+pub use table::{Call, Linked, Row, knows};
 
 use self::table::{Failure, Numbers, answer, give, has_type, row, shim, table};
 use crate::abi::Status;

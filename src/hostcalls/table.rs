@@ -37,6 +37,13 @@ pub struct Row {
     pub built: bool,
 }
 
+/// True for a name of the table.
+pub fn knows(name: &str) -> bool {
+    super::TABLE
+        .iter()
+        .any(|row| row.name == name || row.aliases.contains(&name))
+}
+
 /// What became of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linked {

@@ -1,6 +1,7 @@
 //! WASI preview 1, as much of it as a plugin has any business with: clocks,
 //! randomness, and stdout and stderr that end up in the log. There are no
-//! files, no sockets, no arguments, and nothing of the host's environment.
+//! files, no sockets, no arguments, and of the environment only what the
+//! operator says.
 //!
 //! Every function of WASI is here under its own signature, and those that do
 //! nothing answer what Envoy answers: language runtimes are known to start
@@ -12,6 +13,7 @@
 //! none of which is ever read or written here. `sock_accept`, which it lacks,
 //! does no harm there.
 
+mod environ;
 mod stdio;
 
 use std::sync::OnceLock;
@@ -110,6 +112,9 @@ macro_rules! wasm_type {
 
 macro_rules! wasi_table {
     ($($name:literal ($($arg:ident: $type:ident),*) $kind:tt $what:expr;)*) => {
+        /// The names of all functions.
+        pub const NAMES: &[&str] = &[$($name,)* "proc_exit"];
+
         /// Defines the WASI function that an import asks for.
         ///
         /// Errors: the linker's, in words.
@@ -150,8 +155,8 @@ macro_rules! wasi_table {
 wasi_table! {
     "args_get"(argv: u32, buffer: u32) = Success;
     "args_sizes_get"(count: u32, size: u32) => no_strings;
-    "environ_get"(environ: u32, buffer: u32) = Success;
-    "environ_sizes_get"(count: u32, size: u32) => no_strings;
+    "environ_get"(environ: u32, buffer: u32) => environ::get;
+    "environ_sizes_get"(count: u32, size: u32) => environ::sizes_get;
 
     "clock_res_get"(id: u32, resolution: u32) => clock_res_get;
     "clock_time_get"(id: u32, precision: u64, time: u32) => clock_time_get;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::capabilities::Capabilities;
 use super::error::Error;
 use super::late::Late;
 use super::link::{Link, link};
@@ -35,6 +36,10 @@ pub struct Options {
     pub vm_id: Option<Vec<u8>>,
     /// For `proxy_on_vm_start`.
     pub vm_configuration: Vec<u8>,
+    /// Environment variables: `NAME=value` and a NUL each.
+    pub environment: Vec<Vec<u8>>,
+    /// What it may import and export.
+    pub capabilities: Capabilities,
     pub encoding: Encoding,
     pub ids: Ids,
     pub resume_after_callouts: bool,
@@ -69,6 +74,8 @@ impl Default for Options {
             root_id: Vec::new(),
             vm_id: None,
             vm_configuration: Vec::new(),
+            environment: Vec::new(),
+            capabilities: Capabilities::default(),
             encoding: Encoding::default(),
             ids: Ids::default(),
             resume_after_callouts: false,
@@ -148,7 +155,11 @@ impl Plugin {
                 None => "no Proxy-Wasm plugin: it exports no proxy_abi_version_*".to_owned(),
             })
         })?;
-        let Link { prepared, stubs } = link(module.clone()).map_err(Error::Load)?;
+        let Link {
+            prepared,
+            stubs,
+            refused,
+        } = link(module.clone(), &options.capabilities).map_err(Error::Load)?;
         check_memory(&module, options.memory_limit).map_err(Error::Load)?;
         let wants = Wants::of(&module, bytes, &options);
         hosts::read();
@@ -157,6 +168,10 @@ impl Plugin {
             let line = format!("imports that a stub answers: {}", stubs.join(", "));
             log_notice(&*host, name, line.as_bytes());
         }
+        if !refused.is_empty() {
+            let line = format!("imports that are not allowed: {}", refused.join(", "));
+            log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());
+        }
 
         let info = Rc::new(PluginInfo {
             name: name.to_vec(),
@@ -164,14 +179,14 @@ impl Plugin {
             vm_id: options.vm_id.clone().unwrap_or_default(),
             abi,
             vm_configuration: options.vm_configuration.clone(),
+            environment: options.environment.clone(),
             encoding: options.encoding,
             upstreams: options.upstreams.clone(),
             resume_after_callouts: options.resume_after_callouts,
             limits: options.limits,
             ticks_in_one: options.ticks_in_one,
         });
-        let scope = options.vm_id.as_deref().unwrap_or(name);
-        let shared = Shared::new(host.store(), scope, name);
+        let shared = Shared::new(host.store(), options.vm_id.as_deref(), name);
         let state = State::new(host.clone(), info.clone(), options.ids, shared);
         Ok(Plugin {
             host,
@@ -235,7 +250,8 @@ impl Plugin {
         instance.set_allocator(&ALLOCATORS);
         let entered = enter(&mut instance);
         instance.state().restricted = false;
-        let callbacks = Callbacks::find(&mut instance);
+        let callbacks =
+            Callbacks::find(&mut instance, |name| self.options.capabilities.allow(name));
         self.life = Life::Running(Box::new(Running {
             instance,
             callbacks,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::capabilities::Capabilities;
 use crate::abi::Status;
 use crate::context::State;
 use crate::hostcalls::{self, Linked, env, wasi};
@@ -11,20 +12,27 @@ use crate::vm::{ImportKind, Module};
 /// WASI: "function not supported".
 const NOSYS: i32 = 52;
 
+/// WASI: "capabilities insufficient".
+const NOTCAPABLE: i32 = 76;
+
 /// The module, ready to be instantiated, and what it asked for in vain.
 pub struct Link {
     pub prepared: Prepared<State>,
-    /// One line for each import that a stub answers.
+    /// For each import that a stub answers, which and why.
     pub stubs: Vec<String>,
+    /// The names of those that are not allowed.
+    pub refused: Vec<String>,
 }
 
 /// Resolves every import. What nobody has becomes a stub that answers
-/// UNIMPLEMENTED: real modules import what they never call.
+/// UNIMPLEMENTED: real modules import what they never call. What is not allowed
+/// becomes one that answers as Envoy's do; what compilers import beside the
+/// specification is always allowed.
 ///
 /// Errors: an import that is no function, in words.
-pub fn link(module: Arc<Module>) -> Result<Link, String> {
+pub fn link(module: Arc<Module>, capabilities: &Capabilities) -> Result<Link, String> {
     let mut linker = linker::<State>()?;
-    let mut stubs = Vec::new();
+    let (mut stubs, mut refused) = (Vec::new(), Vec::new());
 
     for import in module.clone().imports() {
         let (from, name) = (import.module, import.name);
@@ -39,6 +47,15 @@ pub fn link(module: Arc<Module>) -> Result<Link, String> {
             ));
         };
         let is_wasi = wasi::MODULES.contains(&from);
+        if (is_wasi || hostcalls::knows(name)) && !capabilities.allow(name) {
+            let answer = match is_wasi {
+                true => NOTCAPABLE,
+                false => Status::InternalFailure.into(),
+            };
+            define_constant(&mut linker, from, name, &ty, answer)?;
+            refused.push(name.to_owned());
+            continue;
+        }
         let linked = if is_wasi {
             wasi::link(&mut linker, from, name, &params, &results)?
         } else {
@@ -63,5 +80,9 @@ pub fn link(module: Arc<Module>) -> Result<Link, String> {
     }
 
     let prepared = Prepared::new(linker, module)?;
-    Ok(Link { prepared, stubs })
+    Ok(Link {
+        prepared,
+        stubs,
+        refused,
+    })
 }

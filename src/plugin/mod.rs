@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod callout;
+pub mod capabilities;
 pub mod clock;
 pub mod error;
 pub mod foreign;
@@ -15,6 +16,7 @@ mod wait;
 pub mod wants;
 
 pub use crate::vm::cache::How;
+pub use capabilities::Capabilities;
 pub use error::Error;
 pub use lifecycle::{Options, Plugin};
 pub use run::{Flags, Outcome};

@@ -35,13 +35,17 @@ pub struct Wants {
 
 impl Wants {
     pub fn of(module: &Module, bytes: &[u8], options: &Options) -> Self {
-        let imports = |names: &[&str]| module.imports().any(|import| names.contains(&import.name));
-        let reads = |export: &str, parameter| {
-            module.has_function(export) && reads_parameter(bytes, export, parameter)
+        let capabilities = &options.capabilities;
+        let imports = |names: &[&str]| {
+            let mut imports = module.imports();
+            imports.any(|import| names.contains(&import.name) && capabilities.allow(import.name))
         };
-        let request_body = options.request_body && module.has_function("proxy_on_request_body");
-        let response_headers = module.has_function("proxy_on_response_headers");
-        let response_body = options.response_body && module.has_function("proxy_on_response_body");
+        let has = |export: &str| module.has_function(export) && capabilities.allow(export);
+        let reads =
+            |export: &str, parameter| has(export) && reads_parameter(bytes, export, parameter);
+        let request_body = options.request_body && has("proxy_on_request_body");
+        let response_headers = has("proxy_on_response_headers");
+        let response_body = options.response_body && has("proxy_on_response_body");
         let lists = imports(&[
             "proxy_get_header_map_pairs",
             "proxy_set_header_map_pairs",
@@ -56,7 +60,7 @@ impl Wants {
                 && (lists || reads("proxy_on_response_headers", HEADER_COUNT)),
             response_body,
             response_end: response_body || reads("proxy_on_response_headers", END_OF_STREAM),
-            response: response_headers || response_body || module.has_function("proxy_on_log"),
+            response: response_headers || response_body || has("proxy_on_log"),
             bodies: response_body
                 || imports(&["proxy_send_local_response", "proxy_send_http_response"]),
             edits_response_body: response_body

@@ -28,6 +28,19 @@ fn count(store: &dyn Store, name: &[u8]) -> Result<f64, crate::host::store::Full
     store.increment(name, 1.0).ok_or(crate::host::store::Full)
 }
 
+/// Whose data and queues those of a plugin are: of all plugins of a VM id that
+/// the operator has given, or its own, which no VM id names.
+fn scope(vm_id: Option<&[u8]>, plugin: &[u8]) -> Vec<u8> {
+    match vm_id {
+        Some(vm_id) => scope_of_vm(vm_id),
+        None => [b"p", plugin].concat(),
+    }
+}
+
+fn scope_of_vm(vm_id: &[u8]) -> Vec<u8> {
+    [b"v", vm_id].concat()
+}
+
 /// The shared state as one plugin sees it.
 #[derive(Clone)]
 pub struct Shared {
@@ -37,12 +50,13 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// `scope` separates the data and queues of plugins, `plugin` their
-    /// metrics.
-    pub fn new(store: Rc<dyn Store>, scope: &[u8], plugin: &[u8]) -> Self {
+    /// Data and queues are shared by plugins of one `vm_id`, metrics belong to
+    /// `plugin`.
+    pub fn new(store: Rc<dyn Store>, vm_id: Option<&[u8]>, plugin: &[u8]) -> Self {
+        let scope = scope(vm_id, plugin);
         Shared {
-            data: Rc::new(data::Data::new(store.clone(), scope)),
-            queues: Rc::new(queues::Queues::new(store.clone(), scope)),
+            data: Rc::new(data::Data::new(store.clone(), &scope)),
+            queues: Rc::new(queues::Queues::new(store.clone(), &scope)),
             metrics: Rc::new(metrics::Metrics::new(store, plugin)),
         }
     }

@@ -5,10 +5,12 @@
 //! of the last one dequeued. Who changes them has a claim on the queue. One
 //! that dies may leave an entry behind that nobody counts, and no more.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::claim;
-use super::{count, entry};
+use super::{count, entry, scope_of_vm};
 use crate::abi::Status;
 use crate::abi::limits::{MAX_QUEUE_NAME, MAX_QUEUES, MAX_SHARED_VALUE};
 use crate::host::store::Store;
@@ -23,6 +25,9 @@ const ENQUEUED: &[u8] = b"E";
 pub struct Queues {
     store: Rc<dyn Store>,
     scope: Vec<u8>,
+    /// Tokens that this plugin has got: they are small numbers, and another
+    /// plugin's queue is not to be found by counting.
+    known: RefCell<BTreeSet<u32>>,
 }
 
 fn name_of(scope: &[u8], name: &[u8]) -> Vec<u8> {
@@ -42,6 +47,20 @@ impl Queues {
         Queues {
             store,
             scope: scope.to_vec(),
+            known: RefCell::default(),
+        }
+    }
+
+    fn learn(&self, token: u32) -> u32 {
+        self.known.borrow_mut().insert(token);
+        token
+    }
+
+    /// Errors: [`Status::NotFound`] for a token that this plugin has not got.
+    fn check(&self, token: u32) -> Result<(), Status> {
+        match self.known.borrow().contains(&token) {
+            true => Ok(()),
+            false => Err(Status::NotFound),
         }
     }
 
@@ -66,7 +85,7 @@ impl Queues {
         let full = |_| Status::InternalFailure;
         let entry = name_of(&self.scope, name);
         if let Some(token) = self.store.number(&entry) {
-            return Ok(token as u32);
+            return Ok(self.learn(token as u32));
         }
         if self.has_all() {
             return Err(Status::InternalFailure);
@@ -82,23 +101,26 @@ impl Queues {
             .add_number(&of(b"t", token as u32), 0.0)
             .map_err(full)?;
         if self.store.add_number(&entry, token).map_err(full)? {
-            return Ok(token as u32);
+            return Ok(self.learn(token as u32));
         }
         // Another worker was first; this number stays unused.
         self.store.remove(&of(b"h", token as u32));
         self.store.remove(&of(b"t", token as u32));
         let token = self.store.number(&entry).ok_or(Status::InternalFailure)?;
-        Ok(token as u32)
+        Ok(self.learn(token as u32))
     }
 
-    /// The token of a queue that somebody registered; an empty scope is one's
+    /// The token of a queue that somebody registered; an empty VM id is one's
     /// own.
     ///
     /// Errors: [`Status::NotFound`].
-    pub fn resolve(&self, scope: &[u8], name: &[u8]) -> Result<u32, Status> {
-        let scope = if scope.is_empty() { &self.scope } else { scope };
-        let token = self.store.number(&name_of(scope, name));
-        token.map(|token| token as u32).ok_or(Status::NotFound)
+    pub fn resolve(&self, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
+        let entry = match vm_id.is_empty() {
+            true => name_of(&self.scope, name),
+            false => name_of(&scope_of_vm(vm_id), name),
+        };
+        let token = self.store.number(&entry).ok_or(Status::NotFound)?;
+        Ok(self.learn(token as u32))
     }
 
     /// Errors: [`Status::NotFound`] for an unknown token,
@@ -108,6 +130,7 @@ impl Queues {
         if value.len() > MAX_SHARED_VALUE {
             return Err(Status::BadArgument);
         }
+        self.check(token)?;
         let enqueued = self.with_claim(token, |head_and_tail| {
             let tail = head_and_tail?.1 + 1;
             // Left by one who died before it was counted.
@@ -126,6 +149,7 @@ impl Queues {
     ///
     /// Errors: [`Status::NotFound`] for an unknown token, [`Status::Empty`].
     pub fn dequeue(&self, token: u32, out: &mut Vec<u8>) -> Result<(), Status> {
+        self.check(token)?;
         // Waiting for a claim is no use where there is nothing.
         if self.is_empty(token) {
             self.count_of(b"h", token)?;
@@ -191,8 +215,9 @@ mod tests {
     use super::*;
     use crate::host::store::HeapStore;
 
-    fn queues(store: &Rc<HeapStore>, scope: &str) -> Queues {
-        Queues::new(store.clone(), scope.as_bytes())
+    /// Those of a VM id.
+    fn queues(store: &Rc<HeapStore>, vm_id: &str) -> Queues {
+        Queues::new(store.clone(), &scope_of_vm(vm_id.as_bytes()))
     }
 
     fn dequeue(queues: &Queues, token: u32) -> Result<String, Status> {
@@ -214,6 +239,32 @@ mod tests {
             Err(Status::NotFound)
         );
         assert_ne!(queues(&store, "b").register(b"q"), Ok(token));
+    }
+
+    #[test]
+    fn a_plugin_of_no_vm_id_has_queues_that_no_vm_id_leads_to() {
+        let store = Rc::new(HeapStore::default());
+        let own = Queues::new(store.clone(), &crate::shared::scope(None, b"a"));
+        let token = own.register(b"q").expect("room");
+        let other = queues(&store, "a");
+        for vm_id in ["a", "pa", "va", "p", "v"] {
+            let resolved = other.resolve(vm_id.as_bytes(), b"q");
+            assert_eq!(resolved, Err(Status::NotFound), "{vm_id}");
+        }
+        assert_eq!(other.resolve(b"", b"q"), Err(Status::NotFound));
+        assert_eq!(own.resolve(b"", b"q"), Ok(token));
+    }
+
+    #[test]
+    fn a_token_is_no_use_to_who_has_not_got_it() {
+        let store = Rc::new(HeapStore::default());
+        let (a, b) = (queues(&store, "a"), queues(&store, "b"));
+        let token = a.register(b"q").expect("room");
+        assert_eq!(a.enqueue(token, b"one"), Ok(()));
+        assert_eq!(dequeue(&b, token), Err(Status::NotFound));
+        assert_eq!(b.enqueue(token, b"two"), Err(Status::NotFound));
+        assert_eq!(b.resolve(b"a", b"q"), Ok(token));
+        assert_eq!(dequeue(&b, token), Ok("one".to_owned()));
     }
 
     #[test]

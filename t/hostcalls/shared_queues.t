@@ -33,6 +33,7 @@ dequeue(jobs) = EMPTY
 
 
 === TEST 2: resolve: an empty VM id is one's own, another's is named
+--- plugin_options: vm_id = "p's",
 --- plugin
 request_headers register_queue jobs
 request_headers resolve_queue "" jobs
@@ -40,7 +41,7 @@ request_headers resolve_queue "" none
 request_headers enqueue jobs item
 --- plugin2
 request_headers resolve_queue "" jobs
-request_headers resolve_queue p jobs
+request_headers resolve_queue p's jobs
 request_headers dequeue jobs
 --- plugin_log
 register_queue(jobs) = OK 1
@@ -48,7 +49,7 @@ resolve_queue("" jobs) = OK 1
 resolve_queue("" none) = NOT_FOUND
 enqueue(jobs item) = OK
 q: resolve_queue("" jobs) = NOT_FOUND
-q: resolve_queue(p jobs) = OK 1
+q: resolve_queue(p's jobs) = OK 1
 q: dequeue(jobs) = OK "item"
 
 

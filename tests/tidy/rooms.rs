@@ -41,6 +41,7 @@ pub const LUA: &[&str] = &[
     "resty.proxy_wasm.cdef",
     "resty.proxy_wasm.lib",
     "resty.proxy_wasm.foreign",
+    "resty.proxy_wasm.sandbox",
     "resty.proxy_wasm.upstreams",
     "resty.proxy_wasm.plugin",
     "resty.proxy_wasm.tls",

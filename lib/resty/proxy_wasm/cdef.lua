@@ -125,6 +125,10 @@ typedef struct rpw_options {
     struct rpw_str vm_id;
     struct rpw_str vm_configuration;
 
+    struct rpw_str env;
+
+    struct rpw_str capabilities;
+
     struct rpw_str upstreams;
 
     struct rpw_str callouts;

@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 local library = require "resty.proxy_wasm.lib"
 local foreign = require "resty.proxy_wasm.foreign"
+local sandbox = require "resty.proxy_wasm.sandbox"
 local upstreams = require "resty.proxy_wasm.upstreams"
 
 
@@ -85,6 +86,8 @@ local OPTIONS = {
     root_id = "string",
     vm_id = "string",
     vm_config = "string",
+    env = "table",
+    capabilities = "table",
     upstreams = "table",
     callouts = "string or list",
     pause_timeout = "number",
@@ -167,6 +170,14 @@ function _M.check_options(opts)
     if wrong then
         return "option \"callouts\" " .. wrong
     end
+    wrong = opts.env and sandbox.check_env(opts.env)
+    if wrong then
+        return "option \"env\" " .. wrong
+    end
+    wrong = opts.capabilities and sandbox.check_capabilities(opts.capabilities)
+    if wrong then
+        return "option \"capabilities\" " .. wrong
+    end
     for _, key in ipairs(COUNTS) do
         local count = opts[key]
         if count and not (count >= 1 and count < MAX_COUNT) then
@@ -244,6 +255,8 @@ local function load(name, bytes, opts)
     end
     local callouts = upstreams.encode_callouts(opts.callouts)
     local directory = cache_directory or nil
+    local env = sandbox.encode_env(opts.env)
+    local capabilities = sandbox.encode_capabilities(opts.capabilities)
     local options = ffi_new("rpw_options", {
         flags = flags,
         -- 0 would be the default.
@@ -259,6 +272,8 @@ local function load(name, bytes, opts)
         root_id = { root_id, #root_id },
         vm_id = { opts.vm_id, opts.vm_id and #opts.vm_id or 0 },
         vm_configuration = { vm_config, #vm_config },
+        env = { env, #env },
+        capabilities = { capabilities, capabilities and #capabilities or 0 },
         upstreams = { named, #named },
         callouts = { callouts, #callouts },
         cache_directory = { directory, directory and #directory or 0 },
