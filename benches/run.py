@@ -4,6 +4,9 @@ CPU time is the worker's own (utime + stime), divided by the requests that wrk
 counted; what wrk itself needs is not in it. Each figure is the median of the
 rounds. The way "empty" has handlers that do nothing in the same phases: what
 Lua, or a plugin, costs is what it costs over that.
+
+With --unlimited it compares two servers instead: one whose guests have a limit
+of CPU time, and one whose guests have none.
 """
 
 import argparse
@@ -25,6 +28,8 @@ WORKS = {
 WAYS = ["nolua", "empty", "lua", "wat", "rust"]
 # (work, way, how many times plain Lua's cost over the empty handlers)
 GOALS = [("headers", "wat", 1.0), ("headers", "rust", 1.5)]
+# CPU per request with limits, over CPU per request without.
+MOST_FOR_LIMITS = 1.03
 
 HEADERS = {
     "x-in": "value",
@@ -76,6 +81,35 @@ def measure(worker, url, seconds):
     return used / requests * 1e6, rate
 
 
+def compare_limits(args, works):
+    """The median of what a request costs with limits over what it costs without, in pairs."""
+    ways = ["wat", "rust"]
+    sides = [(worker_of(args.unlimited_master), args.unlimited), (worker_of(args.master), args.url)]
+    ratios = {}
+    for round_ in range(args.rounds):
+        print(f"round {round_ + 1} of {args.rounds}", file=sys.stderr)
+        for work in works:
+            for way in ways:
+                costs = [0, 0]
+                # Another one first each time: what changes slowly hits both.
+                for side in ((0, 1), (1, 0))[round_ % 2]:
+                    worker, url = sides[side]
+                    costs[side], _ = measure(worker, f"{url}/{work}/{way}", args.seconds)
+                ratios.setdefault((work, way), []).append(costs[1] / costs[0])
+
+    print(f"\n{'':8} {'with a limit of CPU time / without, CPU per request: median, least, most'}")
+    for work in works:
+        print(f"{work}: {WORKS[work]}")
+        for way in ways:
+            these = ratios[work, way]
+            print(f"  {way:6} {statistics.median(these):8.3f} {min(these):8.3f} {max(these):8.3f}")
+    ratio = statistics.median(ratio for these in ratios.values() for ratio in these)
+    missed = ratio > MOST_FOR_LIMITS
+    print(f"\n{'FAIL' if missed else 'pass'}: {ratio:.3f} in the median of all pairs; goal: at most"
+          f" {MOST_FOR_LIMITS}")
+    return missed
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
@@ -83,6 +117,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--only", choices=WORKS)
+    parser.add_argument("--unlimited")
+    parser.add_argument("--unlimited-master", type=int)
     args = parser.parse_args()
 
     works = [args.only] if args.only else list(WORKS)
@@ -90,6 +126,8 @@ def main():
     for work in works:
         for way in WAYS:
             check(f"{args.url}/{work}/{way}", work, way)
+    if args.unlimited:
+        return int(compare_limits(args, works))
 
     figures = {}
     for round_ in range(args.rounds):

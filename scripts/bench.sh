@@ -4,6 +4,10 @@
 # wrk that take the locations in turn. benches/run.py measures and judges.
 #
 #   ROUNDS=5 SECONDS_EACH=2 ONLY=headers scripts/bench.sh
+#
+# With LIMITS=1 it measures something else: what it costs that the CPU time of
+# guests is limited. The other side is a second nginx, with a library that is
+# built without (Cargo.toml: uninterrupted).
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -13,11 +17,18 @@ dir=$WORK/bench
 scripts/deps.sh bench
 
 nginx_stop "$dir"
+nginx_stop "$dir/unlimited"
 rm -rf "$dir"
-mkdir -p "$dir/tmp" "$dir/html"
+mkdir -p "$dir/tmp" "$dir/html" "$dir/unlimited/tmp"
 head -c 4096 /dev/zero | tr '\0' x >"$dir/html/4k"
 head -c 65536 /dev/zero | tr '\0' x >"$dir/html/64k"
-port=$(free_ports 8280 1)
+port=$(free_ports 8280 2)
+
+if [[ -n ${LIMITS:-} ]]; then
+    cargo build --release --features uninterrupted
+    cp target/release/libresty_proxy_wasm.so "$dir/unlimited/"
+    cargo build --release
+fi
 
 # location WORK WAY HANDLERS: answers with a file in memory, or the smallest
 # answer nginx has. Every way but the first has a handler in the same phases.
@@ -66,16 +77,18 @@ locations() {
     done
 }
 
-cat >"$dir/nginx.conf" <<END
-$(nginx_main "$dir" | sed 's/info;/warn;/')
+# server DIR LIBRARIES PORT: starts it.
+server() {
+    cat >"$1/nginx.conf" <<END
+$(nginx_main "$1" | sed 's/info;/warn;/')
 events { worker_connections 256; }
 http {
     access_log off;
     keepalive_requests 1000000;
     open_file_cache max=10;
-    $(nginx_temp "$dir")
+    $(nginx_temp "$1")
     lua_package_path "$REPO/lib/?.lua;;";
-    lua_package_cpath "$PROXY_WASM_LIB_DIR/?.so;;";
+    lua_package_cpath "$2/?.so;;";
     lua_shared_dict proxy_wasm 1m;
     init_by_lua_block {
         local proxy_wasm = require "resty.proxy_wasm"
@@ -91,14 +104,22 @@ http {
         end
     }
     server {
-        listen 127.0.0.1:$port reuseport;
+        listen 127.0.0.1:$3 reuseport;
         $(locations)
     }
 }
 END
+    nginx_run "$1" || die "nginx did not start: $1/error.log"
+}
 
-trap 'nginx_stop "$dir"' EXIT
+trap 'nginx_stop "$dir"; nginx_stop "$dir/unlimited"' EXIT
 trap 'exit 1' INT TERM
-nginx_run "$dir" || die "nginx did not start: $dir/error.log"
-python3 benches/run.py --url "http://127.0.0.1:$port" --master "$(cat "$dir/nginx.pid")" \
+server "$dir" "$PROXY_WASM_LIB_DIR" "$port"
+other=()
+if [[ -n ${LIMITS:-} ]]; then
+    server "$dir/unlimited" "$dir/unlimited" $((port + 1))
+    other=(--unlimited "http://127.0.0.1:$((port + 1))"
+        --unlimited-master "$(cat "$dir/unlimited/nginx.pid")")
+fi
+python3 benches/run.py --url "http://127.0.0.1:$port" --master "$(cat "$dir/nginx.pid")" "${other[@]}" \
     --rounds "${ROUNDS:-5}" --seconds "${SECONDS_EACH:-2}" ${ONLY:+--only "$ONLY"}

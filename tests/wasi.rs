@@ -16,7 +16,7 @@ use resty_proxy_wasm::shared::Shared;
 use resty_proxy_wasm::vm::instance::{Prepared, linker};
 use resty_proxy_wasm::vm::{Allowance, CpuLimit, ImportKind, Instance, Module, Trap};
 
-const LIMITS: Allowance = Allowance {
+const ALLOWANCE: Allowance = Allowance {
     cpu: CpuLimit {
         ms: 10_000,
         option: "cpu_limit",
@@ -162,7 +162,7 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
     let state = State::new(host.clone(), Rc::new(plugin), Ids::default(), shared);
     let (linked, prepared) = link(wat);
     assert!(linked.iter().all(|linked| *linked == Linked::Built));
-    (host, Instance::new(&prepared.unwrap(), state, LIMITS))
+    (host, Instance::new(&prepared.unwrap(), state, ALLOWANCE))
 }
 
 fn guest(wat: &str) -> Guest {

@@ -10,6 +10,9 @@ use wasmtime::{Config, Engine, WasmBacktraceDetails};
 use super::process;
 use crate::abi::limits::{AMPLE_ADDRESS_SPACE, GUEST_STACK, SCARCE_GUARD, SCARCE_ROOM_TO_GROW};
 
+/// Guest calls end when they have used their CPU time.
+pub const INTERRUPTED: bool = cfg!(not(feature = "uninterrupted"));
+
 static ENGINE: OnceCell<Engine> = OnceCell::new();
 
 /// The engine. It has no thread (wasmtime's `parallel-compilation` feature is
@@ -22,7 +25,7 @@ pub fn engine() -> Result<&'static Engine, String> {
         let mut config = Config::new();
         config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
         // For the CPU time: see src/vm/ticker.rs.
-        config.epoch_interruption(true);
+        config.epoch_interruption(INTERRUPTED);
         config.max_wasm_stack(GUEST_STACK);
         // Each memory reserves 4 GiB of addresses, and nobody makes two.
         config.wasm_multi_memory(false);

@@ -10,7 +10,7 @@ use wasmtime::{
 };
 
 use super::budget::{Allowance, Budget, CpuLimit};
-use super::engine::engine;
+use super::engine::{INTERRUPTED, engine};
 use super::guest::{Data, GuestLinker};
 use super::module::{Module, NoCode};
 use super::outline::Function;
@@ -136,7 +136,7 @@ impl<S: 'static> Instance<S> {
             Ok(pre) => pre,
             Err(why) => return Err((Trap::of_host(why.to_string()), state)),
         };
-        if let Err(why) = ticker::start() {
+        if INTERRUPTED && let Err(why) = ticker::start() {
             return Err((Trap::of_host(why), state));
         }
         let data = Data::new(state, Budget::new(allowance));
@@ -218,6 +218,9 @@ impl<S: 'static> Instance<S> {
 /// calls among them.
 #[inline]
 fn begin<S: 'static>(store: &mut Store<Data<S>>) -> Result<(), Trap> {
+    if !INTERRUPTED {
+        return Ok(());
+    }
     store.data_mut().budget.begin();
     // The next tick; before the ticker hears of it.
     store.set_epoch_deadline(1);
