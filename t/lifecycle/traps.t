@@ -1,0 +1,153 @@
+# Traps and limits in workers whose engine was made in the master, before and
+# after a reload; a fault that is no guest's still ends the worker.
+
+use lib 't/lib';
+use TestProxyWasm 'no_plan';
+
+master_on();
+workers(1);
+no_long_string();
+no_shuffle();
+
+our $http = <<'_EOC_';
+    init_by_lua_block {
+        client = dofile("$TOP/t/lib/client.lua")
+        proxy_wasm = require "resty.proxy_wasm"
+        -- Tried here, and so the engine is made in the master.
+        plugin = assert(proxy_wasm.load("p", "$GUESTS/traps.wasm", { cpu_limit = 0.05 }))
+        assert(proxy_wasm.on_configure(plugin, ""))
+        stack = assert(proxy_wasm.load("s", "$GUESTS/recursion_with_calls.wasm"))
+        assert(proxy_wasm.on_configure(stack, ""))
+
+        -- Every way to fail; 0 is none.
+        function fail()
+            local ctx = assert(proxy_wasm.on_configure(plugin, ""))
+            for way = 0, 6 do
+                local ok, err = proxy_wasm.on_foreign_function(ctx, way)
+                ngx.say(ok or err:gsub("^failed to run proxy_on_foreign_function: ", ""))
+            end
+            local other = assert(proxy_wasm.on_configure(stack, ""))
+            ngx.say((select(2, proxy_wasm.on_http_request_headers(other))))
+        end
+
+        -- The answer of the worker that gets it.
+        function worker(path)
+            local sock = client.send(path, "Connection: close\r\n")
+            local ok, status, body = pcall(client.read, sock)
+            sock:close()
+            return ok and body or "cut"
+        end
+
+        function master()
+            local file = io.open("/proc/self/stat")
+            local pid = file:read("*a"):match("%) %a (%d+)")
+            file:close()
+            return pid
+        end
+    }
+_EOC_
+
+our $config = <<'_EOC_';
+    location = /pid {
+        content_by_lua_block { ngx.print(ngx.worker.pid()) }
+    }
+    location = /fail {
+        content_by_lua_block { fail() }
+    }
+    location = /fail_on_stacks {
+        content_by_lua_block {
+            proxy_wasm.register_foreign_function("any", function() return "" end)
+            fail()
+            proxy_wasm.register_foreign_function("any", nil)
+        }
+    }
+    location = /fault {
+        content_by_lua_block {
+            local ffi = require "ffi"
+            ngx.say(ffi.cast("int *", 8)[0])
+        }
+    }
+_EOC_
+
+our $failures = <<'_EOC_';
+true
+wasm trap: wasm `unreachable` instruction executed
+wasm trap: out of bounds memory access
+wasm trap: integer divide by zero
+wasm trap: uninitialized element
+wasm trap: call stack exhausted
+it used more than 50 ms of CPU time (option cpu_limit)
+failed to run proxy_on_request_headers: wasm trap: call stack exhausted
+_EOC_
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    $block->set_value("http_config", $main::http);
+    $block->set_value("config", $main::config . (defined $block->config ? $block->config : ""));
+});
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: traps: in a worker whose engine was made in the master
+--- request
+GET /fail
+--- response_body eval: $main::failures
+
+
+
+=== TEST 2: traps: on stacks of their own
+--- request
+GET /fail_on_stacks
+--- response_body eval: $main::failures
+
+
+
+=== TEST 3: traps: after reloads, while old workers end
+--- config
+    location = /t {
+        content_by_lua_block {
+            local seen = { [tostring(ngx.worker.pid())] = true }
+            for reload = 1, 3 do
+                os.execute("kill -HUP " .. master())
+                local pid
+                client.wait(function()
+                    pid = worker("/pid")
+                    return not seen[pid]
+                end)
+                ngx.say(seen[pid] and "the old worker" or "a new worker")
+                seen[pid] = true
+                ngx.print(worker(reload == 2 and "/fail_on_stacks" or "/fail"))
+            end
+        }
+    }
+--- response_body eval: "a new worker\n$main::failures" x 3
+
+
+
+=== TEST 4: traps: a fault that is no guest's ends the worker, and the next one serves
+--- config
+    location = /t {
+        content_by_lua_block {
+            -- The old worker drives, so that it is not the one to fail.
+            os.execute("kill -HUP " .. master())
+            local old, pid = tostring(ngx.worker.pid())
+            client.wait(function()
+                pid = worker("/pid")
+                return pid ~= old
+            end)
+            ngx.say(#worker("/fail"))
+            ngx.say(worker("/fault"))
+            ngx.say(client.wait(function()
+                local next = worker("/pid")
+                return next ~= "cut" and next ~= pid
+            end))
+            ngx.print(worker("/fail"))
+        }
+    }
+--- response_body eval
+length($main::failures) . "\ncut\ntrue\n$main::failures"
+--- error_log
+[alert]
+exited on signal 11
