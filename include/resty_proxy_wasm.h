@@ -234,6 +234,21 @@ typedef struct rpw_options {
     struct rpw_str cache_directory;
 } rpw_options;
 
+// What one plugin has.
+typedef struct rpw_status {
+    struct rpw_str name;
+    // 1: it has an instance.
+    int32_t running;
+    // KiB of the instance's linear memory.
+    int32_t memory_kib;
+    int32_t root_contexts;
+    int32_t http_contexts;
+    // Http contexts that wait.
+    int32_t paused;
+    // Callouts that were asked for and not answered yet.
+    int32_t callouts;
+} rpw_status;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -549,6 +564,18 @@ int32_t rpw_pause_timeout(const struct rpw_root *root);
 //
 // `root` and `request` must be alive.
 uint32_t rpw_serial(const struct rpw_root *root, void *pointer);
+
+// Looks at all plugins of this worker, for `rpw_status_of`. Gives their
+// number; one that is in the middle of a call is not among them.
+int32_t rpw_status_take(void);
+
+// What the plugin of this index had, from 0 on; its name is lent until the
+// next `rpw_status_take`. Gives 1, or 0 when there are not so many.
+//
+// # Safety
+//
+// `status` must be writable.
+int32_t rpw_status_of(int32_t index, struct rpw_status *status);
 
 // Takes bytes from the wire. Gives `RPW_TLS_HANDSHAKE` and others, or -1 when
 // the peer cannot be trusted, refuses us, or speaks no TLS.

@@ -10,6 +10,7 @@ local plugins = require "resty.proxy_wasm.plugin"
 local connection = require "resty.proxy_wasm.connection"
 local phases = require "resty.proxy_wasm.phases"
 local chain = require "resty.proxy_wasm.chain"
+local status = require "resty.proxy_wasm.status"
 
 
 local type       = type
@@ -23,6 +24,7 @@ local _M = {
     new_chain = chain.new,
     upstreams = upstreams.define,
     set_resolver = connection.set_resolver,
+    status = status.get,
 }
 
 

@@ -21,6 +21,7 @@ mod foreign;
 mod handle;
 mod plugin;
 mod request;
+mod status;
 mod tls;
 
 pub use callout::*;
@@ -30,4 +31,5 @@ pub use foreign::*;
 pub use handle::*;
 pub use plugin::*;
 pub use request::*;
+pub use status::*;
 pub use tls::*;

@@ -236,12 +236,21 @@ impl Contexts {
         let pending = self.roots.iter().filter(|(_, root)| root.done_pending);
         let pending: Vec<u32> = pending.map(|(id, _)| *id).collect();
         for id in pending {
-            self.remove_root(id);
+            self.remove_root(id, false);
         }
     }
 
-    pub fn remove_root(&mut self, id: u32) {
-        if self.roots.remove(&id).is_some() && self.ids == Ids::Reused {
+    /// Forgets a root context. Its id is kept back when `still_named`: a
+    /// callout could still lead a guest to it.
+    pub fn remove_root(&mut self, id: u32, still_named: bool) {
+        if self.roots.remove(&id).is_some() && !still_named {
+            self.forget_root_id(id);
+        }
+    }
+
+    /// Gives an id back that [`Contexts::remove_root`] had kept.
+    pub fn forget_root_id(&mut self, id: u32) {
+        if self.ids == Ids::Reused {
             self.free.push_back(id);
         }
     }

@@ -190,13 +190,22 @@ impl State {
 
     /// Forgets an http context.
     pub fn remove_http(&mut self, id: u32) {
-        let named = self
-            .callouts
-            .values()
-            .any(|callout| callout.origin.http == id);
+        let http = self.contexts.http.get(&id);
+        let named = http.is_some_and(|http| http.callouts > 0);
         if let Some(request) = self.contexts.remove_http(id, named) {
             request.release();
         }
+    }
+
+    /// Forgets a root context.
+    pub fn remove_root(&mut self, id: u32) {
+        let named = self.names_root(id);
+        self.contexts.remove_root(id, named);
+    }
+
+    fn names_root(&self, id: u32) -> bool {
+        let mut callouts = self.callouts.values();
+        callouts.any(|callout| callout.origin.root == id)
     }
 
     /// The instance is gone: its http contexts stay only to be forgotten in
@@ -371,6 +380,10 @@ impl State {
                 self.contexts.forget_id(id, callout.origin.root);
             }
             None => {}
+        }
+        let root = callout.origin.root;
+        if !self.contexts.roots.contains_key(&root) && !self.names_root(root) {
+            self.contexts.forget_root_id(root);
         }
         Some(callout)
     }

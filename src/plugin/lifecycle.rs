@@ -393,7 +393,7 @@ impl Plugin {
             return;
         }
         if self.forget_late(root) {
-            self.state().contexts.remove_root(root);
+            self.state().remove_root(root);
             return;
         }
         if let Life::Running(_) = self.life {
@@ -418,7 +418,7 @@ impl Plugin {
                 call(running, |c| &c.proxy_on_delete, (root,))
             });
         }
-        self.state().contexts.remove_root(root);
+        self.state().remove_root(root);
     }
 
     // -- calling -----------------------------------------------------------

@@ -12,6 +12,7 @@ pub mod lifecycle;
 pub mod link;
 pub mod registry;
 pub mod run;
+mod status;
 mod wait;
 pub mod wants;
 
@@ -20,4 +21,5 @@ pub use capabilities::Capabilities;
 pub use error::Error;
 pub use lifecycle::{Options, Plugin};
 pub use run::{Flags, Outcome};
+pub use status::Status;
 pub use wants::Wants;

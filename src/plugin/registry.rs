@@ -5,6 +5,7 @@ use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use super::lifecycle::Plugin;
+use super::status::Status;
 use crate::context::Effect;
 
 pub type Shared = Rc<RefCell<Plugin>>;
@@ -97,6 +98,15 @@ pub fn paused() -> usize {
         .iter()
         .filter_map(|plugin| plugin.try_borrow_mut().ok());
     known.map(|mut plugin| plugin.paused()).sum()
+}
+
+/// What each plugin has; one that is in the middle of a call cannot be asked.
+pub fn status() -> Vec<Status> {
+    let plugins = all();
+    let idle = plugins
+        .iter()
+        .filter_map(|plugin| plugin.try_borrow_mut().ok());
+    idle.map(|mut plugin| plugin.status()).collect()
 }
 
 /// Runs what is due in all plugins. Gives the milliseconds until something is

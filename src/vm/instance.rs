@@ -172,6 +172,12 @@ impl<S: 'static> Instance<S> {
         &mut self.store.data_mut().state
     }
 
+    /// Bytes of its linear memory.
+    pub fn memory_size(&mut self) -> usize {
+        let memory = self.store.data().memory;
+        memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
     /// Ends the instance, frees its memory and gives the state back.
     pub fn into_state(self) -> S {
         self.store.into_data().state

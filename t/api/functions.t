@@ -234,3 +234,48 @@ done
 p: request_headers: context=2
 p: request_headers: context=3
 p: request_headers: context=4
+
+
+
+=== TEST 8: status: what plugins have, while a request waits
+--- config
+    location = /t {
+        content_by_lua_block {
+            ctx = configure("request_headers http_call auth 5000\nrequest_headers pause\n"
+                            .. "http_call_response continue request",
+                            { upstreams = { auth = "127.0.0.1:" .. ngx.var.server_port } })
+            local client = dofile("$TOP/t/lib/client.lua")
+            local function say()
+                local status = proxy_wasm.status()
+                assert(#status.plugins == 1)
+                local p, c = status.plugins[1], status.callouts
+                assert(not p.instance or p.memory > 65536)
+                ngx.say(p.name, " ", p.instance, " ", p.root_contexts, " ", p.http_contexts, " ", p.paused, " ",
+                        p.callouts, "; ", c.waiting, " ", c.running, " ", c.timers)
+            end
+            say()
+            local sock = client.send("/wait")
+            assert(client.wait(function() return proxy_wasm.status().callouts.running == 1 end))
+            say()
+            go_on = true
+            ngx.say(client.read(sock))
+            client.wait(function() return proxy_wasm.status().callouts.timers == 0 end)
+            client.wait(function() return proxy_wasm.status().plugins[1].http_contexts == 0 end)
+            say()
+        }
+    }
+    location = /wait {
+        access_by_lua_block { assert(proxy_wasm.on_http_request_headers(ctx)) }
+        content_by_lua_block { ngx.print("waited") }
+    }
+    location = / {
+        content_by_lua_block {
+            dofile("$TOP/t/lib/client.lua").wait(function() return go_on end)
+            ngx.print("auth")
+        }
+    }
+--- response_body
+p true 1 0 0 0; 0 0 0
+p true 1 1 1 1; 0 1 1
+200waited
+p true 1 0 0 0; 0 0 0

@@ -123,8 +123,9 @@ end
 
 
 -- Waits until it is true: as long as it takes on a slow machine, not for ever.
-function _M.wait(condition)
-    for _ = 1, 500 do
+-- `times`: for less long, where it is not to become true.
+function _M.wait(condition, times)
+    for _ = 1, times or 500 do
         if condition() then
             return true
         end

@@ -53,6 +53,7 @@ pub const LUA: &[&str] = &[
     "resty.proxy_wasm.timer",
     "resty.proxy_wasm.phases",
     "resty.proxy_wasm.chain",
+    "resty.proxy_wasm.status",
     "resty.proxy_wasm",
     "resty.proxy-wasm",
 ];

@@ -136,6 +136,20 @@ typedef struct rpw_options {
     struct rpw_str cache_directory;
 } rpw_options;
 
+typedef struct rpw_status {
+    struct rpw_str name;
+
+    int32_t running;
+
+    int32_t memory_kib;
+    int32_t root_contexts;
+    int32_t http_contexts;
+
+    int32_t paused;
+
+    int32_t callouts;
+} rpw_status;
+
 void rpw_callout_target(struct rpw_callout *callout, struct rpw_target *target);
 
 int32_t rpw_callout_next(struct rpw_callout *callout, const char *reason, int32_t reason_len);
@@ -232,6 +246,10 @@ int32_t rpw_pause_expired(const struct rpw_root *root, void *request);
 int32_t rpw_pause_timeout(const struct rpw_root *root);
 
 uint32_t rpw_serial(const struct rpw_root *root, void *pointer);
+
+int32_t rpw_status_take(void);
+
+int32_t rpw_status_of(int32_t index, struct rpw_status *status);
 
 int32_t rpw_tls_receive(struct rpw_tls *tls, const char *data, int32_t len);
 
