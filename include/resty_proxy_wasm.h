@@ -86,6 +86,9 @@
 // A large module is compiled in a thread; not for the master process.
 #define RPW_IN_BACKGROUND 2048
 
+// Requests that the plugin fails go on without it.
+#define RPW_FAIL_OPEN 64
+
 // Request bodies must come to `rpw_request_body`.
 #define RPW_WANTS_REQUEST_BODY 1
 
@@ -105,7 +108,8 @@
 // The response headers are to be handed over, and the call repeated.
 #define RPW_RESPONSE_HEADERS 8
 
-// A callback failed; the instance is gone.
+// A callback failed and the instance is gone, or there is none yet, or the
+// request is refused.
 #define RPW_FAILED -1
 
 // The function was called where it cannot work.
@@ -535,6 +539,23 @@ int32_t rpw_state(const struct rpw_root *root, void *request);
 //
 // `root` and `request` must be alive.
 int32_t rpw_failure_was_answered(const struct rpw_root *root, void *request);
+
+// Puts an answer without a body, which Lua writes, in the place of a request's
+// response, in the header filter. Gives 0, or -1 for a request that no plugin
+// has a context of.
+//
+// # Safety
+//
+// `request` must be alive.
+int32_t rpw_refuse_response(void *pointer);
+
+// 1 when the body of this request's response must be dropped, 0 when not, -1
+// when there is no such request at all.
+//
+// # Safety
+//
+// `request` must be alive.
+int32_t rpw_response_refused(void *pointer);
 
 // Refuses what still comes of a request but its end: a Lua function misbehaved.
 //

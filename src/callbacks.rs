@@ -14,6 +14,7 @@ macro_rules! callbacks {
     ($($name:ident($($param:ident: $ty:ty),*) -> $ret:ty;)*) => {
         /// The callbacks that a guest exports. One that is missing, or has
         /// another type, is never called: its default is to continue.
+        #[derive(Default)]
         pub struct Callbacks {
             $(pub $name: Option<Callback<($($ty,)*), $ret>>,)*
             pub proxy_on_request_headers: Option<HeadersCallback>,

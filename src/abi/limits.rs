@@ -153,8 +153,16 @@ pub const QUEUE_POLL_MS: u32 = 50;
 /// worker has requests, too.
 pub const MAX_QUEUE_NEWS: u64 = 1000;
 
-/// Milliseconds until a plugin that lives by its timers gets a new instance.
-pub const REVIVE_AFTER_MS: u32 = 1000;
+/// Milliseconds that a plugin whose instance has failed twice in a row has to
+/// wait for the next one: the time doubles with every failure, from the first
+/// of these to the second. A start can take a long time, and the worker has
+/// other requests.
+pub const MIN_BACK_OFF_MS: u32 = 100;
+pub const MAX_BACK_OFF_MS: u32 = 30_000;
+
+/// Milliseconds between two looks whether a module that a thread compiles is
+/// there: nobody waits for it but timers.
+pub const CODE_POLL_MS: u32 = 1000;
 
 /// Queues of one VM id: their counters are never removed.
 pub const MAX_QUEUES: u32 = 1000;

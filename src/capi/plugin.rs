@@ -22,7 +22,7 @@ use crate::host::nginx::NginxHost;
 use crate::host::symbols::is_in_nginx;
 use crate::host::{Host, hosts};
 use crate::plugin::registry::{self, Shared};
-use crate::plugin::{Capabilities, Error, How, Options, Plugin};
+use crate::plugin::{Capabilities, Error, How, Options, Plugin, Policy};
 
 /// A loaded plugin.
 pub struct rpw_plugin {
@@ -51,6 +51,9 @@ pub const RPW_NO_RESPONSE_BODY: i32 = 32;
 pub const RPW_TICKS_IN_ONE: i32 = 1024;
 /// A large module is compiled in a thread; not for the master process.
 pub const RPW_IN_BACKGROUND: i32 = 2048;
+
+/// Requests that the plugin fails go on without it.
+pub const RPW_FAIL_OPEN: i32 = 64;
 
 /// What the operator says of a plugin.
 #[repr(C)]
@@ -164,6 +167,9 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
     };
     if has(RPW_TEXT_PROPERTIES) {
         read.encoding = Encoding::Text;
+    }
+    if has(RPW_FAIL_OPEN) {
+        read.policy = Policy::Open;
     }
     if has(RPW_REUSE_IDS) {
         read.ids = Ids::Reused;

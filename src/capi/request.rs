@@ -13,7 +13,7 @@ use super::error;
 use super::foreign;
 use super::handle::{bytes, request, rpw_pair, wall};
 use super::plugin::rpw_root;
-use crate::context::HeaderList;
+use crate::context::{HeaderList, RequestState};
 use crate::host::Request;
 use crate::plugin::registry::Shared;
 use crate::plugin::{Error, Outcome, Plugin};
@@ -27,7 +27,8 @@ pub const RPW_BODY: i32 = 4;
 /// The response headers are to be handed over, and the call repeated.
 pub const RPW_RESPONSE_HEADERS: i32 = 8;
 
-/// A callback failed; the instance is gone.
+/// A callback failed and the instance is gone, or there is none yet, or the
+/// request is refused.
 pub const RPW_FAILED: i32 = -1;
 /// The function was called where it cannot work.
 pub const RPW_MISUSE: i32 = -2;
@@ -51,7 +52,11 @@ pub(super) fn number(outcome: Outcome) -> i32 {
                 Error::Misuse(_) => RPW_MISUSE,
                 Error::Busy => RPW_BUSY,
                 Error::Lost(_) => RPW_LOST,
-                Error::Load(_) | Error::Compiling | Error::Callback { .. } => RPW_FAILED,
+                Error::Load(_)
+                | Error::Compiling
+                | Error::Callback { .. }
+                | Error::Unavailable(_)
+                | Error::Refused(_) => RPW_FAILED,
             }
         }
     }
@@ -264,6 +269,36 @@ pub unsafe extern "C" fn rpw_failure_was_answered(
 ) -> i32 {
     // SAFETY: the caller's promise is ours.
     unsafe { look(root, request, Plugin::failure_was_answered) }
+}
+
+/// Puts an answer without a body, which Lua writes, in the place of a request's
+/// response, in the header filter. Gives 0, or -1 for a request that no plugin
+/// has a context of.
+///
+/// # Safety
+///
+/// `request` must be alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_refuse_response(pointer: *mut c_void) -> i32 {
+    wall(-1, || match request(pointer) {
+        Some(request) if RequestState::refuse_response(request) => 0,
+        _ => -1,
+    })
+}
+
+/// 1 when the body of this request's response must be dropped, 0 when not, -1
+/// when there is no such request at all.
+///
+/// # Safety
+///
+/// `request` must be alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_response_refused(pointer: *mut c_void) -> i32 {
+    wall(1, || match request(pointer) {
+        _ if !RequestState::any_refused() => -1,
+        Some(request) => RequestState::is_refused(request).into(),
+        None => 0,
+    })
 }
 
 /// Refuses what still comes of a request but its end: a Lua function misbehaved.

@@ -22,6 +22,9 @@ pub struct RootContext {
     pub closing: bool,
     /// `proxy_on_done` answered that it was not: it waits for `proxy_done`.
     pub done_pending: bool,
+    /// Its instance was lost when it was closing: the next one never hears of
+    /// it.
+    pub lost: bool,
     /// Queues that it registered, and the last item it heard of.
     pub queues: Vec<(u32, u64)>,
     /// Period of its ticks, and when the next one is due.
@@ -78,7 +81,10 @@ pub struct HttpContext {
     pub answered: bool,
     /// Its instance is gone: it must not be called again.
     pub lost: bool,
-    /// That was answered in a request phase; the response is the answer.
+    /// It had seen the whole request when that happened, and let it go on.
+    pub judged: bool,
+    /// The failure policy had its say: what still comes passes. Of a request
+    /// that was refused it is the answer to that.
     pub failure_answered: bool,
     /// It was said that too much is held back.
     pub over_limit: bool,
@@ -103,6 +109,8 @@ pub struct HttpContext {
     pub replaced: bool,
     /// Work for its own coroutine.
     pub effects: VecDeque<Effect>,
+    /// The guest call that has left work last.
+    pub worked_in: u32,
 }
 
 impl HttpContext {
@@ -119,6 +127,7 @@ impl HttpContext {
             response_ended: false,
             answered: false,
             lost: false,
+            judged: false,
             failure_answered: false,
             over_limit: false,
             written: 0,
@@ -133,6 +142,7 @@ impl HttpContext {
             replacement: None,
             replaced: false,
             effects: VecDeque::new(),
+            worked_in: 0,
         }
     }
 
@@ -160,11 +170,33 @@ impl HttpContext {
         false
     }
 
-    /// Its instance is gone.
-    pub fn lose(&mut self) {
+    /// What its guest has left for it is its end.
+    pub fn ends(&self) -> bool {
+        self.replacement.is_some() || self.replaced || self.effects.iter().any(Effect::ends_request)
+    }
+
+    /// Its instance is gone, in the guest call of this number, for the context
+    /// `active`. What that call wanted is not done; an answer that an earlier
+    /// one gave stands.
+    pub fn lose(&mut self, in_call: u32, active: u32) {
+        let seen = self.stage >= Stage::RequestHeaders && !self.body_due;
+        self.judged = seen && !self.paused && self.id != active;
         self.lost = true;
         self.paused = false;
         self.callouts = 0;
+        if self.answered && self.worked_in != in_call {
+            self.effects.retain(Effect::ends_request);
+            return;
+        }
+        self.answered = false;
+        self.request_body_changed = false;
+        if self.effects.iter().any(Effect::is_path) {
+            self.request.path.take();
+        }
+        if self.replacement.take().is_some() {
+            // What is listed is of an answer that does not come.
+            self.request.response_headers.take();
+        }
         self.effects.clear();
     }
 }
@@ -222,6 +254,7 @@ impl Contexts {
             children: 0,
             closing: false,
             done_pending: false,
+            lost: false,
             queues: Vec::new(),
             tick: None,
             free: VecDeque::new(),

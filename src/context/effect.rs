@@ -57,4 +57,13 @@ impl Effect {
                 | (Effect::CloseStream, Effect::CloseStream)
         )
     }
+
+    /// True for what is the last of a request's.
+    pub fn ends_request(&self) -> bool {
+        matches!(self, Effect::LocalResponse(_) | Effect::CloseStream)
+    }
+
+    pub fn is_path(&self) -> bool {
+        matches!(self, Effect::SetPath { .. })
+    }
 }

@@ -25,6 +25,9 @@ pub struct RequestState {
     in_log_phase: Cell<bool>,
     /// Tells the request from a later one at the same address.
     started: u64,
+    /// An answer without a body stands for its response: what comes of that
+    /// is dropped.
+    refused: Cell<bool>,
     /// The response's headers, handed over by Lua in the header filter.
     pub response_headers: RefCell<Option<HeaderList>>,
     /// A `:path` that a plugin set and Lua has not applied yet.
@@ -37,6 +40,8 @@ pub struct RequestState {
 }
 
 thread_local! {
+    /// Requests whose response is refused.
+    static REFUSED: Cell<u32> = const { Cell::new(0) };
     static REQUESTS: RefCell<FrontMap<Request, Rc<RequestState>>> = RefCell::default();
     /// States of requests that are gone: memory for those to come.
     static SPARE: RefCell<Vec<Rc<RequestState>>> = const { RefCell::new(Vec::new()) };
@@ -72,6 +77,7 @@ impl RequestState {
             ended,
             in_log_phase: Cell::new(false),
             started: host.start_time(request),
+            refused: Cell::new(false),
             response_headers: RefCell::default(),
             path: RefCell::default(),
             properties: RefCell::default(),
@@ -123,6 +129,38 @@ impl RequestState {
         }
     }
 
+    /// Puts an answer without a body in the place of a request's response, in
+    /// the header filter. False: the request is unknown.
+    pub fn refuse_response(request: Request) -> bool {
+        REQUESTS.with_borrow(|all| {
+            let state = all.get(&request).filter(|state| !state.ended());
+            let Some(state) = state else {
+                return false;
+            };
+            if !state.refused.replace(true) {
+                REFUSED.set(REFUSED.get() + 1);
+            }
+            // Plugins that come later see the answer.
+            if let Some(headers) = state.response_headers.take() {
+                headers.recycle();
+            }
+            true
+        })
+    }
+
+    /// True for a request whose response is refused.
+    pub fn is_refused(request: Request) -> bool {
+        REQUESTS.with_borrow(|all| {
+            let state = all.get(&request);
+            state.is_some_and(|state| !state.ended() && state.refused.get())
+        })
+    }
+
+    /// True while there is such a request.
+    pub fn any_refused() -> bool {
+        REFUSED.get() > 0
+    }
+
     /// The log phase begins or is over.
     pub fn set_in_log_phase(&self, value: bool) {
         self.in_log_phase.set(value);
@@ -141,6 +179,9 @@ impl RequestState {
         }
         if let Some(headers) = self.response_headers.take() {
             headers.recycle();
+        }
+        if self.refused.get() {
+            REFUSED.set(REFUSED.get() - 1);
         }
         REQUESTS.with_borrow_mut(|all| {
             all.remove_if(&self.request, |kept| Rc::ptr_eq(kept, &self));

@@ -3,14 +3,13 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use super::contexts::{Contexts, HttpContext, Ids, RootContext};
 use super::effect::Effect;
 use super::hasher::FastMap;
 use super::log::LogBudget;
 use super::request::{Header, RequestState};
-use crate::abi::limits::{Limits, MAX_CALLOUT_BYTES, MAX_WRITTEN, REVIVE_AFTER_MS, WRITE_COST};
+use crate::abi::limits::{Limits, MAX_CALLOUT_BYTES, MAX_WRITTEN, WRITE_COST};
 use crate::abi::pairs::Encoder;
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
@@ -83,6 +82,12 @@ pub struct Stdio {
     pub err: Vec<u8>,
 }
 
+impl Stdio {
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty() && self.err.is_empty()
+    }
+}
+
 pub struct State {
     pub host: Rc<dyn Host>,
     pub plugin: Rc<PluginInfo>,
@@ -107,8 +112,8 @@ pub struct State {
     pub log_budget: LogBudget,
     /// What [`crate::shared::queues::Queues::enqueued`] was at the last look.
     pub seen_enqueued: u64,
-    /// When a lost instance that had timers is made anew.
-    pub revive_at: Option<Instant>,
+    /// Guest calls, counted: which one has left what work.
+    pub calls: u32,
     /// Root contexts that said `proxy_done` in the call that runs.
     pub done: Vec<u32>,
     /// Reused for every serialized map.
@@ -138,7 +143,7 @@ impl State {
             stdio: Stdio::default(),
             log_budget: LogBudget::default(),
             seen_enqueued: 0,
-            revive_at: None,
+            calls: 0,
             done: Vec::new(),
             encoder: Encoder::default(),
         }
@@ -208,9 +213,9 @@ impl State {
         callouts.any(|callout| callout.origin.root == id)
     }
 
-    /// The instance is gone: its http contexts stay only to be forgotten in
-    /// their order, its callouts are nobody's, its timers stop. True when it
-    /// had some.
+    /// The instance is gone, in the last guest call: its http contexts stay
+    /// only to be forgotten in their order, its callouts are nobody's, its
+    /// timers stop. True when it had some.
     pub fn lose_contexts(&mut self) -> bool {
         for http in self.contexts.http.values_mut() {
             if http.paused {
@@ -218,7 +223,7 @@ impl State {
                     serial: http.serial,
                 });
             }
-            http.lose();
+            http.lose(self.calls, self.current.active);
         }
         self.effects
             .retain(|effect| !matches!(effect, Effect::HttpCall { .. } | Effect::Timer { .. }));
@@ -229,6 +234,7 @@ impl State {
         for root in self.contexts.roots.values_mut() {
             had_timers |= root.has_timers();
             root.stop_timers();
+            root.lost |= root.closing;
         }
         had_timers
     }
@@ -238,13 +244,6 @@ impl State {
         self.seen_enqueued = u64::MAX;
     }
 
-    /// Has the lost instance made anew from a timer.
-    pub fn revive_later(&mut self) {
-        let after_ms = REVIVE_AFTER_MS;
-        self.revive_at = Some(Instant::now() + Duration::from_millis(after_ms.into()));
-        self.push_shared(Effect::Timer { after_ms });
-    }
-
     // -- effects -----------------------------------------------------------
 
     /// Leaves work for the request of the effective http context, and wakes
@@ -252,11 +251,12 @@ impl State {
     ///
     /// Errors: [`Status::BadArgument`] without a request.
     pub fn push_effect(&mut self, effect: Effect) -> Result<(), Status> {
-        let driven = self.current.active;
+        let (driven, calls) = (self.current.active, self.calls);
         let http = self.http().ok_or(Status::BadArgument)?;
         let (id, serial) = (http.id, http.serial);
         http.effects.retain(|earlier| !effect.replaces(earlier));
         http.effects.push_back(effect);
+        http.worked_in = calls;
         if id != driven {
             self.push_shared(Effect::Resume { serial });
         }

@@ -5,10 +5,13 @@ use crate::abi::Status;
 use crate::abi::types::LogLevel;
 
 /// Host functions act on another context until the callback returns. Unknown
-/// ids are bad arguments, as on Envoy.
+/// ids are bad arguments, as on Envoy; so are those of an instance before this
+/// one.
 pub fn set_effective_context(call: &mut Call, id: u32) -> Result<(), Status> {
-    let known = call.contexts.roots.contains_key(&id) || call.contexts.http.contains_key(&id);
-    if !known {
+    let contexts = &call.contexts;
+    let root = contexts.roots.get(&id).is_some_and(|root| !root.lost);
+    let http = contexts.http.get(&id).is_some_and(|http| !http.lost);
+    if !root && !http {
         return Err(Status::BadArgument);
     }
     call.state.current.effective = id;

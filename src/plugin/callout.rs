@@ -50,7 +50,7 @@ impl Plugin {
             return Ok(self.shared_flags());
         };
         let (root, http) = (callout.origin.root, callout.origin.http);
-        let delivered = self.call_back(root, token, response);
+        let delivered = self.guard(|plugin| plugin.call_back(root, token, response));
         let after_callouts = self.info.resume_after_callouts;
         let state = self.state();
         if after_callouts

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::lifecycle::{Life, Plugin, call};
-use crate::abi::limits::{MAX_QUEUE_NEWS, QUEUE_POLL_MS, REVIVE_AFTER_MS};
+use crate::abi::limits::{MAX_QUEUE_NEWS, QUEUE_POLL_MS};
 
 impl Plugin {
     /// Makes the instance, if there is none: its ticks and queues begin.
@@ -12,16 +12,22 @@ impl Plugin {
     ///
     /// Errors: as a callback of the start.
     pub fn start_now(&mut self) -> Result<(), super::Error> {
-        match self.running() {
+        self.on_its_own = true;
+        match self.guard(|plugin| plugin.running().map(drop)) {
             // A timer does it: `try_root_later`.
             Err(super::Error::Compiling) => Ok(()),
-            started => started.map(drop),
+            started => started,
         }
     }
 
     /// Runs what is due. Gives the milliseconds until something is due again.
     pub fn run_timers(&mut self, now: Instant) -> Option<u32> {
-        self.revive(now);
+        // A panic is in the log.
+        self.guard(|plugin| Ok(plugin.run_due(now))).ok().flatten()
+    }
+
+    fn run_due(&mut self, now: Instant) -> Option<u32> {
+        let revive = self.revive(now);
         let state = self.state();
         if state.log_budget.tell_at().is_some_and(|at| at <= now) {
             state.tell_dropped_lines();
@@ -35,12 +41,9 @@ impl Plugin {
             .roots
             .values()
             .filter_map(|root| root.tick_due());
-        let others = state
-            .revive_at
-            .into_iter()
-            .chain(state.log_budget.tell_at());
-        let next = ticks.chain(others).min();
-        let next = next.map(|due| due.saturating_duration_since(now).as_millis() as u32);
+        let next = ticks.chain(state.log_budget.tell_at());
+        let next = next.map(|due| due.saturating_duration_since(now));
+        let next = next.chain(revive).min().map(|left| left.as_millis() as u32);
         let polls = state
             .contexts
             .roots
@@ -48,18 +51,6 @@ impl Plugin {
             .any(|root| !root.queues.is_empty());
         let poll = polls.then_some(QUEUE_POLL_MS);
         next.into_iter().chain(poll).min().map(|ms| ms.max(1))
-    }
-
-    /// A plugin that lives by its timers gets its new instance from them.
-    fn revive(&mut self, now: Instant) {
-        if self.state().revive_at.is_none_or(|at| at > now) {
-            return;
-        }
-        self.state().revive_at = None;
-        if self.running().is_err() {
-            let after = std::time::Duration::from_millis(REVIVE_AFTER_MS.into());
-            self.state().revive_at = Some(now + after);
-        }
     }
 
     fn run_ticks(&mut self, now: Instant) {

@@ -13,6 +13,10 @@ pub enum Error {
     },
     /// The instance that had this context is gone; the sentence says why.
     Lost(String),
+    /// There is no instance, and there is to be none yet.
+    Unavailable(String),
+    /// The plugin lives, but this request is refused; the sentence says why.
+    Refused(String),
     /// The API was used where it cannot work.
     Misuse(String),
     /// Its code is not there yet: a thread makes it.
@@ -21,12 +25,30 @@ pub enum Error {
     Busy,
 }
 
+impl Error {
+    /// True when the plugin failed: its policy says what becomes of the
+    /// request.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Error::Load(_)
+            | Error::Callback { .. }
+            | Error::Lost(_)
+            | Error::Unavailable(_)
+            | Error::Compiling => true,
+            Error::Refused(_) | Error::Misuse(_) | Error::Busy => false,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Load(why) => write!(f, "failed to load: {why}"),
             Error::Callback { callback, cause } => write!(f, "failed to run {callback}: {cause}"),
-            Error::Lost(why) | Error::Misuse(why) => f.write_str(why),
+            Error::Lost(why)
+            | Error::Unavailable(why)
+            | Error::Refused(why)
+            | Error::Misuse(why) => f.write_str(why),
             Error::Compiling => f.write_str("the plugin is still being compiled"),
             Error::Busy => f.write_str("the plugin is busy: it waits for a foreign function"),
         }

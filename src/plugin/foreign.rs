@@ -24,6 +24,10 @@ pub fn any_may_wait() -> bool {
 impl Plugin {
     /// `proxy_on_foreign_function` of a root context.
     pub fn on_foreign_function(&mut self, root: u32, function: u32, data: &[u8]) -> Outcome {
+        self.guard(|plugin| plugin.run_foreign_function(root, function, data))
+    }
+
+    fn run_foreign_function(&mut self, root: u32, function: u32, data: &[u8]) -> Outcome {
         self.running()?;
         self.check_root(root)?;
         let params = (root, function, data.len() as u32);

@@ -3,7 +3,9 @@
 
 use super::error::Error;
 use super::lifecycle::{Life, Plugin};
+use crate::abi::limits::CODE_POLL_MS;
 use crate::abi::types::LogLevel;
+use crate::context::Effect;
 use crate::vm::NoCode;
 
 #[derive(Default)]
@@ -27,7 +29,9 @@ impl Plugin {
     /// is there, unless a request comes first.
     pub(super) fn try_root_later(&mut self, root: u32) {
         self.late.untried.push(root);
-        self.state().revive_later();
+        self.on_its_own = true;
+        let after_ms = CODE_POLL_MS;
+        self.state().push_shared(Effect::Timer { after_ms });
     }
 
     /// Makes all root contexts on a new instance.
@@ -36,7 +40,10 @@ impl Plugin {
     /// instance with it. One that was never tried is refused for good, and
     /// alone.
     pub(super) fn start_roots(&mut self) -> Result<(), Error> {
-        let mut roots: Vec<u32> = self.state().contexts.roots.keys().copied().collect();
+        let roots = self.state().contexts.roots.iter();
+        let mut roots: Vec<u32> = roots
+            .filter_map(|(id, root)| (!root.lost).then_some(*id))
+            .collect();
         roots.retain(|root| !self.late.refused.contains(root));
         roots.sort_unstable();
         for root in roots {
@@ -70,7 +77,9 @@ impl Plugin {
         if self.late.refused.is_empty() || !self.late.refused.contains(&root) {
             return Ok(());
         }
-        Err(Error::Lost("its configuration was refused".to_owned()))
+        Err(Error::Unavailable(
+            "its configuration was refused".to_owned(),
+        ))
     }
 
     /// A root context ends. True when no instance knows it.

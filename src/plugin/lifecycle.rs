@@ -1,9 +1,12 @@
 //! A plugin from its file to its end: loading, instances, root contexts.
 
 use std::rc::Rc;
+use std::time::Instant;
 
+use super::back_off::BackOff;
 use super::capabilities::Capabilities;
 use super::error::Error;
+use super::failure::Policy;
 use super::late::Late;
 use super::link::{Link, link};
 use super::wants::Wants;
@@ -66,6 +69,8 @@ pub struct Options {
     pub memory_limit: usize,
     /// How its code is got.
     pub code: cache::How,
+    /// What becomes of requests that the plugin has failed.
+    pub policy: Policy,
 }
 
 impl Default for Options {
@@ -91,6 +96,7 @@ impl Default for Options {
             start_cpu_limit_ms: DEFAULT_START_CPU_LIMIT_MS,
             memory_limit: DEFAULT_MEMORY_LIMIT,
             code: cache::How::default(),
+            policy: Policy::default(),
         }
     }
 }
@@ -123,7 +129,7 @@ pub(super) enum Life {
     Running(Box<Running>),
     /// No instance: not made yet, or lost.
     Resting(Box<State>),
-    /// For the moment of a change only.
+    /// While the engine makes or frees an instance, and nothing else runs.
     Changing,
 }
 
@@ -135,6 +141,10 @@ pub struct Plugin {
     pub(super) late: Late,
     pub(super) life: Life,
     pub(super) wants: Wants,
+    pub(super) back_off: BackOff,
+    /// It is to have an instance without a request, too: it has ticks or
+    /// queues, or was started by the operator.
+    pub(super) on_its_own: bool,
 }
 
 impl Plugin {
@@ -196,6 +206,8 @@ impl Plugin {
             late: Late::default(),
             life: Life::Resting(Box::new(state)),
             wants,
+            back_off: BackOff::default(),
+            on_its_own: false,
         })
     }
 
@@ -214,14 +226,16 @@ impl Plugin {
 
     /// The living instance, made with all its root contexts if there is none.
     ///
-    /// Errors: the callback that failed; the next use tries again.
+    /// Errors: the callback that failed, or it failed too often: there is a
+    /// time before the next attempt.
     pub(super) fn running(&mut self) -> Result<&mut Running, Error> {
         if let Life::Resting(_) = self.life {
+            self.may_start()?;
             self.start()?;
         }
         match &mut self.life {
             Life::Running(running) => Ok(running),
-            _ => Err(Error::Lost("the plugin has no instance".to_owned())),
+            _ => Err(Error::Unavailable("the plugin has no instance".to_owned())),
         }
     }
 
@@ -237,72 +251,46 @@ impl Plugin {
             memory: self.options.memory_limit,
             table_elements: MAX_TABLE_ELEMENTS,
         };
-        let mut instance = match Instance::new(&self.prepared, *state, allowance) {
-            Ok(instance) => instance,
-            Err((trap, state)) => {
+        match Instance::new(&self.prepared, *state, allowance) {
+            Ok(instance) => {
+                self.life = Life::Running(Box::new(Running {
+                    instance,
+                    callbacks: Callbacks::default(),
+                }));
+            }
+            Err((trap, mut state)) => {
+                state.restricted = false;
                 self.life = Life::Resting(Box::new(state));
                 let line = format!("no instance can be made: {}", trap.message);
                 self.log(LogLevel::Error, &line);
+                self.failed();
                 let cause = trap.cause();
                 return Err(Error::Load(format!("no instance can be made: {cause}")));
             }
-        };
-        instance.set_allocator(&ALLOCATORS);
-        let entered = enter(&mut instance);
-        instance.state().restricted = false;
-        let callbacks =
-            Callbacks::find(&mut instance, |name| self.options.capabilities.allow(name));
-        self.life = Life::Running(Box::new(Running {
-            instance,
-            callbacks,
-        }));
-        if let Err((name, trap)) = entered {
-            return Err(self.lose(name, trap));
         }
-
-        self.start_roots().inspect_err(|_| {
-            self.end_instance();
-        })
-    }
-
-    /// Ends the instance: its contexts stay, and are not called again.
-    pub(super) fn lose(&mut self, callback: &'static str, trap: Trap) -> Error {
-        if self.end_instance() {
-            self.state().revive_later();
-        }
-        self.report(callback, trap)
-    }
-
-    /// True when it had timers, which are gone with it.
-    pub(super) fn end_instance(&mut self) -> bool {
-        let mut had_timers = false;
-        self.life = match std::mem::replace(&mut self.life, Life::Changing) {
-            Life::Running(running) => {
-                let mut state = running.instance.into_state();
-                wasi::flush(&mut state);
-                state.tell_dropped_lines();
-                state.restricted = false;
-                state.current = Current::default();
-                state.callout_response = None;
-                state.call_data = None;
-                had_timers = state.lose_contexts();
-                Life::Resting(Box::new(state))
+        if let Life::Running(running) = &mut self.life {
+            running.instance.set_allocator(&ALLOCATORS);
+            let entered = enter(&mut running.instance);
+            running.instance.state().restricted = false;
+            wasi::flush(running.instance.state());
+            let capabilities = &self.options.capabilities;
+            running.callbacks =
+                Callbacks::find(&mut running.instance, |name| capabilities.allow(name));
+            if let Err((name, trap)) = entered {
+                return Err(self.lose(name, trap));
             }
-            life => life,
-        };
-        had_timers
-    }
-
-    fn report(&mut self, callback: &'static str, trap: Trap) -> Error {
-        let line = format!(
-            "{callback} failed, the instance is dropped: {}",
-            trap.message
-        );
-        self.log(LogLevel::Error, &line);
-        Error::Callback {
-            callback,
-            cause: trap.cause().to_owned(),
         }
+
+        if let Err(why) = self.start_roots() {
+            if self.is_running() {
+                self.log(LogLevel::Error, &format!("the instance is dropped: {why}"));
+                self.end_instance();
+                self.failed();
+            }
+            return Err(why);
+        }
+        self.back_off.started(Instant::now());
+        Ok(())
     }
 
     // -- root contexts -----------------------------------------------------
@@ -318,6 +306,14 @@ impl Plugin {
     pub fn add_root(&mut self, configuration: &[u8], trial: bool) -> Result<u32, Error> {
         // The master forks.
         let _no_thread_after = trial.then(ticker::until_drop);
+        self.guard(|plugin| plugin.make_root(configuration, trial))
+    }
+
+    fn make_root(&mut self, configuration: &[u8], trial: bool) -> Result<u32, Error> {
+        if self.state().contexts.roots.is_empty() {
+            // Nobody uses the plugin: how often to try is the caller's affair.
+            self.back_off = BackOff::default();
+        }
         // Before the new root is there: a start would configure it, too.
         let started = self.running().map(drop);
         let root = self.state().contexts.add_root(configuration);
@@ -336,6 +332,7 @@ impl Plugin {
         // What refused its only configuration begins anew with the next one.
         if trial || self.state().contexts.roots.is_empty() {
             self.end_instance();
+            self.on_its_own = false;
         }
         configured.map(|()| root)
     }
@@ -385,6 +382,14 @@ impl Plugin {
     /// Ends a root context: at once, or with the last request that has a
     /// context under it.
     pub fn close_root(&mut self, root: u32) {
+        // A panic is in the log.
+        let _ = self.guard(|plugin| {
+            plugin.end_root(root);
+            Ok(())
+        });
+    }
+
+    fn end_root(&mut self, root: u32) {
         let Some(context) = self.state().contexts.roots.get_mut(&root) else {
             return;
         };
@@ -392,7 +397,8 @@ impl Plugin {
         if context.children > 0 {
             return;
         }
-        if self.forget_late(root) {
+        let lost = context.lost;
+        if self.forget_late(root) || lost {
             self.state().remove_root(root);
             return;
         }
@@ -435,18 +441,28 @@ impl Plugin {
         let Life::Running(running) = &mut self.life else {
             return Err(Error::Lost("the plugin has no instance".to_owned()));
         };
-        running.instance.state().current = Current {
+        let state = running.instance.state();
+        state.calls = state.calls.wrapping_add(1);
+        state.current = Current {
             active: context,
             effective: context,
         };
         let result = run(running);
         let state = running.instance.state();
-        state.current = Current::default();
+        if !state.stdio.is_empty() {
+            wasi::flush(state);
+        }
         let done = match state.done.is_empty() {
             true => Vec::new(),
             false => std::mem::take(&mut state.done),
         };
-        let result = result.map_err(|trap| self.lose(name, trap));
+        let result = match result {
+            Ok(result) => {
+                state.current = Current::default();
+                Ok(result)
+            }
+            Err(trap) => Err(self.lose(name, trap)),
+        };
         for root in done {
             self.delete_root(root);
         }

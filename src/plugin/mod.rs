@@ -2,10 +2,12 @@
 //! them fails.
 #![forbid(unsafe_code)]
 
+mod back_off;
 pub mod callout;
 pub mod capabilities;
 pub mod clock;
 pub mod error;
+pub mod failure;
 pub mod foreign;
 mod late;
 pub mod lifecycle;
@@ -19,6 +21,7 @@ pub mod wants;
 pub use crate::vm::cache::How;
 pub use capabilities::Capabilities;
 pub use error::Error;
+pub use failure::Policy;
 pub use lifecycle::{Options, Plugin};
 pub use run::{Flags, Outcome};
 pub use status::Status;

@@ -2,6 +2,7 @@
 //! to do next.
 
 use super::error::Error;
+use super::failure::Policy;
 use super::lifecycle::{Plugin, Running, call};
 use crate::abi::Status;
 use crate::abi::types::{Action, LogLevel};
@@ -32,8 +33,9 @@ const PSEUDO_HEADERS: u32 = 4;
 impl Plugin {
     /// `proxy_on_request_headers`, once per request.
     pub fn request_headers(&mut self, root: u32, request: Request) -> Outcome {
-        let outcome = self.run_request_headers(root, request);
-        self.remember_failure(outcome, root, request)
+        self.with_policy(root, request, |plugin| {
+            plugin.run_request_headers(root, request)
+        })
     }
 
     fn run_request_headers(&mut self, root: u32, request: Request) -> Outcome {
@@ -65,8 +67,9 @@ impl Plugin {
         body: &[u8],
         end_of_stream: bool,
     ) -> Outcome {
-        let outcome = self.run_request_body(root, request, body, end_of_stream);
-        self.remember_failure(outcome, root, request)
+        self.with_policy(root, request, |plugin| {
+            plugin.run_request_body(root, request, body, end_of_stream)
+        })
     }
 
     fn run_request_body(
@@ -96,14 +99,28 @@ impl Plugin {
 
     /// `proxy_on_response_headers`, once per request.
     pub fn response_headers(&mut self, root: u32, request: Request) -> Outcome {
-        let outcome = self.run_response_headers(root, request);
-        self.remember_failure(outcome, root, request)
+        self.with_policy(root, request, |plugin| {
+            plugin.run_response_headers(root, request)
+        })
     }
 
     fn run_response_headers(&mut self, root: u32, request: Request) -> Outcome {
         let unseen = !self.wants.response && !self.known(root, request);
-        if unseen || self.is_answer_to_failure(root, request) {
+        if unseen || self.is_settled(root, request) {
             return Ok(Flags::default());
+        }
+        let wanted = self.wants.response;
+        if let Some(http) = self.state().contexts.find(request, root)
+            && http.lost
+        {
+            if http.take_late_response() {
+                return self.flags(root, request);
+            }
+            if !wanted && http.judged {
+                // It has seen all of the request, and sees nothing of the rest.
+                http.failure_answered = true;
+                return Ok(self.shared_flags());
+            }
         }
         let Some(id) = self.enter(root, request, Stage::ResponseHeaders)? else {
             return self.flags(root, request);
@@ -175,14 +192,32 @@ impl Plugin {
 
     /// `proxy_on_response_body`, with the chunk that the body filter holds.
     pub fn response_body(&mut self, root: u32, request: Request) -> Outcome {
-        let outcome = self.run_response_body(root, request);
-        self.remember_failure(outcome, root, request)
+        self.with_policy(root, request, |plugin| {
+            plugin.run_response_body(root, request)
+        })
     }
 
     fn run_response_body(&mut self, root: u32, request: Request) -> Outcome {
         let unseen = !self.wants.response_body && !self.known(root, request);
-        if unseen || self.is_answer_to_failure(root, request) {
+        if unseen {
             return Ok(Flags::default());
+        }
+        if let Some(http) = self.state().contexts.find(request, root)
+            && http.lost
+        {
+            let id = http.id;
+            http.chunk_at_host = true;
+            if self.replace_body(id) {
+                return self.flags(root, request);
+            }
+            if self.is_settled(root, request) {
+                self.release_lost_body(root, request);
+                return self.flags(root, request);
+            }
+            if !self.wants.response_body && self.http(id).stage >= Stage::ResponseHeaders {
+                // It would not have seen more of it.
+                return Ok(self.shared_flags());
+            }
         }
         let Some(id) = self.enter(root, request, Stage::ResponseBody)? else {
             return self.flags(root, request);
@@ -207,7 +242,7 @@ impl Plugin {
             call(running, |c| &c.proxy_on_response_body, params)
         })?;
         let action = action.map_or(Action::Continue, Action::of_body);
-        self.release_body(id, action, total, end_of_stream);
+        self.release_body(id, action, total, end_of_stream)?;
         self.flags(root, request)
     }
 
@@ -227,21 +262,24 @@ impl Plugin {
     }
 
     /// Lets the body so far go, or holds its `total` bytes back.
-    fn release_body(&mut self, id: u32, action: Action, total: usize, end_of_stream: bool) {
+    ///
+    /// Errors: they are too many, and nothing may pass that was not judged.
+    fn release_body(
+        &mut self,
+        id: u32,
+        action: Action,
+        total: usize,
+        end_of_stream: bool,
+    ) -> Result<(), Error> {
         let limit = self.options.max_held_body;
-        let pause = action == Action::Pause;
-        let warn = pause && !end_of_stream && total > limit;
-        if warn && !std::mem::replace(&mut self.http(id).over_limit, true) {
-            let line = format!(
-                "a response body goes on although it is paused: more than {limit} bytes are not \
-                 held back (option max_held_body)"
-            );
-            self.log(LogLevel::Warn, &line);
+        let mut pause = action == Action::Pause;
+        if pause && !end_of_stream && !self.http(id).continued && total > limit {
+            self.let_too_much_go(id)?;
+            pause = false;
         }
-        let pause = pause && total <= limit;
         let state = self.state();
         let Some(http) = state.contexts.http.get_mut(&id) else {
-            return;
+            return Ok(());
         };
         let continued = std::mem::take(&mut http.continued);
         let hold = pause && !continued && !end_of_stream;
@@ -254,7 +292,7 @@ impl Plugin {
                 body: Vec::new(),
                 last: false,
             });
-            return;
+            return Ok(());
         }
         if was_held || http.response_body_changed || !http.response_body.is_empty() {
             state.current.effective = id;
@@ -267,11 +305,16 @@ impl Plugin {
                 .push_back(Effect::SetResponseBody { body, last: false });
         }
         self.http(id).chunk_at_host = false;
+        Ok(())
     }
 
     /// `proxy_on_done`, `proxy_on_log`, `proxy_on_delete`: the end of an http
     /// context in the log phase.
     pub fn log_request(&mut self, root: u32, request: Request) -> Outcome {
+        self.guard(|plugin| plugin.run_log_request(root, request))
+    }
+
+    fn run_log_request(&mut self, root: u32, request: Request) -> Outcome {
         self.check_phase(request, Stage::Done)?;
         // The cleanup handlers ran before: the context is marked. It is this
         // request's, which can still be read, unless its address came again.
@@ -286,6 +329,15 @@ impl Plugin {
     /// Ends every http context whose request has ended without a log phase.
     /// Gives the number of those that still live.
     pub fn sweep(&mut self) -> u32 {
+        // A panic is in the log.
+        let _ = self.guard(|plugin| {
+            plugin.finish_ended();
+            Ok(())
+        });
+        self.state().contexts.http.len() as u32
+    }
+
+    fn finish_ended(&mut self) {
         let mut ended: Vec<u32> = {
             let contexts = &self.state().contexts;
             let ended = contexts.http.values().filter(|http| http.request.ended());
@@ -295,7 +347,6 @@ impl Plugin {
         for id in ended {
             self.finish(id, false);
         }
-        self.state().contexts.http.len() as u32
     }
 
     /// Ends an http context. Its request can still be read when `readable`.
@@ -307,8 +358,8 @@ impl Plugin {
         http.stage = Stage::Done;
         http.paused = false;
         http.request.set_in_log_phase(readable);
-        if !lost {
-            let _ = self.finish_callbacks(id);
+        if !lost && self.finish_callbacks(id).is_ok() {
+            self.back_off.succeeded();
         }
         let state = self.state();
         if let Some(http) = state.contexts.http.get(&id) {
@@ -349,33 +400,6 @@ impl Plugin {
         count
     }
 
-    /// Keeps in mind that a callback of this request failed, also where it never
-    /// had a context: what still comes of it must not pass unseen.
-    pub(super) fn remember_failure(
-        &mut self,
-        outcome: Outcome,
-        root: u32,
-        request: Request,
-    ) -> Outcome {
-        if let Err(Error::Callback { .. } | Error::Lost(_) | Error::Load(_) | Error::Compiling) =
-            &outcome
-        {
-            if !self.known(root, request) && self.state().create_http(root, request).is_err() {
-                return outcome;
-            }
-            if let Some(http) = self.state().contexts.find(request, root) {
-                http.lost = true;
-            }
-        }
-        outcome
-    }
-
-    /// True for the response that answers a failure of the request phases.
-    fn is_answer_to_failure(&mut self, root: u32, request: Request) -> bool {
-        let http = self.state().contexts.find(request, root);
-        http.is_some_and(|http| http.lost && http.failure_answered)
-    }
-
     // -- between callbacks -------------------------------------------------
 
     /// Finds or makes the context of a request, and steps to a stage. `None`:
@@ -392,13 +416,17 @@ impl Plugin {
             }
             None => self.create(root, request)?,
         };
+        let policy = self.options.policy;
         let http = self.http(id);
         if http.lost {
-            let why = "the instance of this request was lost".to_owned();
-            return Err(Error::Lost(why));
+            let settled = policy == Policy::Open && http.failure_answered;
+            return match settled || http.ends() {
+                true => Ok(None),
+                false => Err(lost()),
+            };
         }
         if http.refused {
-            return Err(Error::Lost("this request is refused".to_owned()));
+            return Err(Error::Refused("this request is refused".to_owned()));
         }
         let unfinished = stage == Stage::RequestBody && !http.body_due && http.stage == stage;
         if !http.stage.may_reach(stage) || unfinished {
@@ -423,7 +451,7 @@ impl Plugin {
         if self.options.ids == Ids::Reused {
             // Ids are free from the end of the request on, as in
             // wasm-nginx-module, not only when the timer comes.
-            self.sweep();
+            self.finish_ended();
         }
         self.running()?;
         self.check_root(root)?;
@@ -445,7 +473,7 @@ impl Plugin {
         if (self.state().contexts.http.len() as u32) < limit || self.sweep() < limit {
             return Ok(());
         }
-        Err(Error::Lost(format!(
+        Err(Error::Unavailable(format!(
             "the plugin has {limit} http contexts alive, which is the limit (option max_contexts)"
         )))
     }
@@ -459,6 +487,11 @@ impl Plugin {
         let http = self.state().contexts.http.get_mut(&id);
         http.expect("a context lives while its request is driven")
     }
+}
+
+/// The error about a request whose instance is gone.
+pub(super) fn lost() -> Error {
+    Error::Lost("the instance of this request was lost".to_owned())
 }
 
 fn misuse(status: Status) -> Error {

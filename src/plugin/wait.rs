@@ -1,8 +1,7 @@
 //! What a request has to do between its callbacks: wait, be answered, go on.
 
-use super::error::Error;
 use super::lifecycle::{Life, Plugin};
-use super::run::{Flags, Outcome};
+use super::run::{Flags, Outcome, lost};
 use crate::abi::types::{Action, LogLevel};
 use crate::context::{Effect, LocalResponse, RootContext, Stage};
 use crate::host::Request;
@@ -61,15 +60,6 @@ impl Plugin {
         self.host.log(request, LogLevel::Error, line.as_bytes());
     }
 
-    /// The failure of this request was answered: the response is that answer,
-    /// and passes.
-    pub fn failure_was_answered(&mut self, root: u32, request: Request) -> Outcome {
-        if let Some(http) = self.state().contexts.find(request, root) {
-            http.failure_answered = true;
-        }
-        Ok(Flags::default())
-    }
-
     /// Nothing but its end comes to the plugin of this request any more.
     pub fn refuse(&mut self, root: u32, request: Request) -> Outcome {
         if let Some(http) = self.state().contexts.find(request, root) {
@@ -95,18 +85,19 @@ impl Plugin {
     /// Errors: its instance is lost.
     pub fn flags(&mut self, root: u32, request: Request) -> Outcome {
         let flags = self.flags_now(root, request);
-        // It was lost while it waited.
-        self.remember_failure(flags, root, request)
+        match flags {
+            // It was lost while it waited.
+            Err(why) => self.settle(root, request, why),
+            flags => flags,
+        }
     }
 
     fn flags_now(&mut self, root: u32, request: Request) -> Outcome {
         let wants_body = self.wants.request_body;
         let mut flags = self.shared_flags();
         if let Some(http) = self.state().contexts.find(request, root) {
-            if http.lost {
-                return Err(Error::Lost(
-                    "the instance of this request was lost".to_owned(),
-                ));
+            if http.lost && !http.failure_answered && !http.ends() {
+                return Err(lost());
             }
             // While it is paused, its body may still be changed.
             if http.request_body_changed
@@ -120,7 +111,8 @@ impl Plugin {
             }
             flags.effects |= !http.effects.is_empty();
             flags.paused = http.paused;
-            flags.body = wants_body && http.body_due && http.stage == Stage::RequestHeaders;
+            flags.body =
+                wants_body && http.body_due && http.stage == Stage::RequestHeaders && !http.lost;
         }
         Ok(flags)
     }

@@ -51,13 +51,13 @@ impl Trap {
         }
     }
 
-    /// A Rust panic in a host function, caught at the edge of the guest call.
-    pub(super) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Self {
+    /// A Rust panic in the host, caught at the edge of the guest call or beyond.
+    pub fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Self {
         let cause = payload
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        Trap::of_host(format!("a host function panicked: {cause}"))
+        Trap::of_host(format!("the host panicked: {cause}"))
     }
 }

@@ -88,6 +88,53 @@ function _M.cpu(fn, ...)
 end
 
 
+-- Sends a request, with a body if there is one, and says what comes: status and
+-- body, and "cut" behind what was not the whole answer.
+function _M.outcome(path, headers, body)
+    local sock = _M.connect()
+    assert(sock:send((body and "POST " or "GET ") .. path .. " HTTP/1.1\r\nHost: localhost\r\n"
+                     .. "Connection: close\r\n" .. (headers or "")
+                     .. (body and "Content-Length: " .. #body .. "\r\n" or "")
+                     .. "\r\n" .. (body or "")))
+    local outcome = _M.rest(sock)
+    sock:close()
+    return outcome
+end
+
+
+-- As `outcome`, of a request that was sent with `Connection: close`.
+function _M.rest(sock)
+    local answer, _, part = sock:receive("*a")
+    answer = answer or part or ""
+    local head, body = answer:match("^(.-)\r\n\r\n(.*)$")
+    if not head then
+        return "cut"
+    end
+    local text, whole = body, true
+    local length = head:lower():match("\ncontent%-length: (%d+)")
+    if length then
+        whole = #body == tonumber(length)
+    elseif head:lower():find("\ntransfer%-encoding: chunked") then
+        text, whole = "", false
+        local at = 1
+        while true do
+            local size, start = body:match("^(%x+)\r\n()", at)
+            if not size or size == "0" then
+                whole = size == "0"
+                break
+            end
+            text = text .. body:sub(start, start + tonumber(size, 16) - 1)
+            at = start + tonumber(size, 16) + 2
+        end
+    end
+    if text:find("<html>", 1, true) then
+        text = "page"
+    end
+    local words = { head:match("^HTTP/1.1 (%d+)"), text:match("^(.-)%s*$"), whole and "" or "cut" }
+    return (table.concat(words, " "):gsub(" +", " "):gsub(" $", ""))
+end
+
+
 -- The same request many times on one connection, several at a time. Each answer
 -- must be as long as the first, with a body of four bytes and the line `wanted`.
 function _M.repeated(path, headers, count, wanted)

@@ -185,11 +185,11 @@ alive
 --- grep_error_log_out
 p: _start failed, the instance is dropped: wasm trap: wasm `unreachable` instruction executed
 !inner
-p: proxy_on_context_create failed, the instance is dropped: wasm trap: wasm `unreachable` instruction executed
+p: proxy_on_context_create failed, the instance is dropped: wasm trap: wasm `unreachable` instruction executed (root context 1)
 !inner
-p: proxy_on_vm_start failed, the instance is dropped: wasm trap: wasm `unreachable` instruction executed
+p: proxy_on_vm_start failed, the instance is dropped: wasm trap: wasm `unreachable` instruction executed (root context 1)
 !inner
-p: proxy_on_configure failed, the instance is dropped: wasm trap: wasm `unreachable` instruction executed
+p: proxy_on_configure failed, the instance is dropped: wasm trap: wasm `unreachable` instruction executed (root context 1)
 !inner
 
 

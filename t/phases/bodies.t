@@ -107,22 +107,3 @@ hello
 request_headers: context=2
 --- no_error_log
 [error]
-
-
-
-=== TEST 7: held response body: over the limit it goes on, with a warning
---- plugin
-response_body pause
---- plugin_options
-max_held_body = 20
---- location
-content_by_lua_block {
-    for i = 1, 5 do
-        ngx.print("0123456789")
-        ngx.flush(true)
-    end
-}
---- response_body chomp
-01234567890123456789012345678901234567890123456789
---- error_log
-a response body goes on although it is paused: more than 20 bytes are not held back

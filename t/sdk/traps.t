@@ -95,10 +95,10 @@ p: proxy_on_response_headers failed, the instance
 
 
 
-=== TEST 4: trap_on_response_body: nothing of the answer
+=== TEST 4: trap_on_response_body: nothing of the answer, and no end of it
 --- response_body
-200other
-200other
+cut
+cut
 alive
 --- grep_error_log eval: qr/p: \w+ failed, the instance/
 --- grep_error_log_out

@@ -76,6 +76,8 @@ configure register_queue jobs
 request_headers repeat 2500 enqueue jobs x
 queue_ready dequeue jobs
 queue_ready nth 2500 log info "all of them"
+--- plugin_options
+max_log_lines = 100000,
 --- wait: 1
 --- error_log
 all of them

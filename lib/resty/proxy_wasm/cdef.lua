@@ -30,6 +30,7 @@ static const int32_t RPW_NO_REQUEST_BODY = 16;
 static const int32_t RPW_NO_RESPONSE_BODY = 32;
 static const int32_t RPW_TICKS_IN_ONE = 1024;
 static const int32_t RPW_IN_BACKGROUND = 2048;
+static const int32_t RPW_FAIL_OPEN = 64;
 static const int32_t RPW_WANTS_REQUEST_BODY = 1;
 static const int32_t RPW_WANTS_RESPONSE_BODY = 2;
 static const int32_t RPW_EFFECTS = 1;
@@ -238,6 +239,10 @@ int32_t rpw_log(const struct rpw_root *root, void *request);
 int32_t rpw_state(const struct rpw_root *root, void *request);
 
 int32_t rpw_failure_was_answered(const struct rpw_root *root, void *request);
+
+int32_t rpw_refuse_response(void *pointer);
+
+int32_t rpw_response_refused(void *pointer);
 
 int32_t rpw_refuse(const struct rpw_root *root, void *request);
 

@@ -187,29 +187,51 @@ _M.rewrite = request
 _M.access = request
 
 
+-- Some response was refused: body filters have to look which one.
+local refusing = false
+
+
+local function refuse_response(rc)
+    ngx_log(ERR, "[proxy-wasm] the response is refused: ", last_error())
+    if not phases.refuse_response() then
+        -- Nobody would know of it in the body filter.
+        return ngx.exit(ngx.ERROR)
+    end
+    refusing = true
+    effects.clear_headers()
+    ngx.status = (rc == MISBEHAVED or rc == BUSY) and 500 or 503
+    ngx.header.content_length = 0
+end
+
+
 function _M.header_filter(self)
     for i = 1, self.size do
         local rc = check(phases.response_headers(self[i]))
         if rc < 0 then
-            ngx_log(ERR, "[proxy-wasm] the response is refused: ", last_error())
-            self.bodies = true
-            effects.clear_headers()
-            ngx.status = (rc == MISBEHAVED or rc == BUSY) and 500 or 503
-            return
+            refuse_response(rc)
         end
     end
 end
 
 
+local function drop_refused()
+    local refused = phases.response_refused()
+    refusing = refused >= 0
+    if refused == 1 then
+        effects.drop_body()
+        return true
+    end
+end
+
+
 function _M.body_filter(self)
-    if not self.bodies then
+    if refusing and drop_refused() or not self.bodies then
         return
     end
     for i = 1, self.size do
         if check(phases.response_body(self[i])) < 0 then
             -- The rest of the response must not pass unseen.
-            effects.cut_off()
-            return
+            effects.cut_off(last_error())
         end
     end
 end

@@ -77,17 +77,20 @@ function _M.clear_headers()
 end
 
 
--- Ends the response in the body filter, whatever still comes of it.
-function _M.cut_off()
-    if ngx.header.content_length then
-        -- nginx has promised a length: without these bytes the client would
-        -- wait for them, and take the next response for them.
-        error("proxy-wasm: the response is cut off", 0)
-    end
+-- Drops what the body filter holds of a response that is another one's now,
+-- and whatever still comes.
+function _M.drop_body()
     -- The end comes first: without a chunk there is nothing to mark as the
     -- last, and the response would never end.
     ngx_arg[2] = true
     ngx_arg[1] = nil
+end
+
+
+-- Ends the response in the body filter, and its connection with it: the client
+-- must not take what it has for the whole.
+function _M.cut_off(why)
+    error("[proxy-wasm] the response is cut off: " .. why, 0)
 end
 
 
@@ -177,7 +180,7 @@ end
 local function close_stream()
     local phase = ngx_get_phase()
     if phase == "body_filter" then
-        return _M.cut_off()
+        return _M.cut_off("the plugin closes the stream")
     end
     _M.drain()
     return ngx_exit(phase == "header_filter" and ngx.ERROR or 444)

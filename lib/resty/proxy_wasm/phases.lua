@@ -144,6 +144,19 @@ function _M.response_body(root)
 end
 
 
+-- In the header filter: an answer without a body stands for the response.
+-- False: nobody would know in the body filter.
+function _M.refuse_response()
+    return lib.rpw_refuse_response(request()) == 0
+end
+
+
+-- In the body filter: 1 when this response is refused, -1 when none is.
+function _M.response_refused()
+    return lib.rpw_response_refused(request())
+end
+
+
 -- The failure of a request callback was answered; the response is the answer.
 function _M.failure_was_answered(root)
     lib.rpw_failure_was_answered(root, request())

@@ -95,6 +95,7 @@ local OPTIONS = {
     property_encoding = { binary = 0, string = lib.RPW_TEXT_PROPERTIES },
     ticks = { every = 0, one = lib.RPW_TICKS_IN_ONE },
     context_ids = { unique = 0, reused = lib.RPW_REUSE_IDS },
+    fail = { closed = 0, open = lib.RPW_FAIL_OPEN },
     subrequests = { [true] = lib.RPW_SUBREQUESTS, [false] = 0 },
     request_body = { [true] = 0, [false] = lib.RPW_NO_REQUEST_BODY },
     response_body = { [true] = 0, [false] = lib.RPW_NO_RESPONSE_BODY },
