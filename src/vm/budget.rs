@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-use super::ticker;
+use super::{process, ticker};
 
 /// The CPU time that one call may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Budget {
     /// Errors: the time is up.
     pub fn check_time(&mut self) -> wasmtime::Result<u64> {
         ticker::go_on().map_err(wasmtime::Error::msg)?;
-        let now = ticker::cpu_time();
+        let now = process::cpu_time();
         let started = *self.started.get_or_insert(now);
         let limit = Duration::from_millis(self.cpu.ms.into());
         match limit.checked_sub(now.saturating_sub(started)) {

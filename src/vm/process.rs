@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Whose rights the process has.
 pub fn user() -> u32 {
@@ -21,6 +22,17 @@ pub fn address_space() -> Option<u64> {
     // SAFETY: written, as it said.
     let limit = unsafe { limit.assume_init() }.rlim_cur;
     (limit != libc::RLIM_INFINITY).then_some(limit)
+}
+
+/// The CPU time that the calling thread has used.
+pub fn cpu_time() -> Duration {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: it writes to that variable alone.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr()) };
+    assert_eq!(result, 0, "every Linux has this clock");
+    // SAFETY: written, as it said.
+    let time = unsafe { time.assume_init() };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Starts a thread that no signal is ever delivered to: nginx's are meant for

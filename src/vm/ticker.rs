@@ -16,12 +16,12 @@
 //! A process that forks must have no thread, so the master ends it with
 //! [`until_drop`]. Should a process fork all the same, its child has none, and
 //! finds out when it makes an instance; it inherits none (ARCHITECTURE.md).
+#![forbid(unsafe_code)]
 
-use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32, fence};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -72,6 +72,15 @@ pub fn ticks(time: Duration) -> u64 {
 ///
 /// Errors: none can be made.
 pub fn start() -> Result<(), String> {
+    drop(thread());
+    match STATE.load(SeqCst) {
+        NONE => wake(),
+        _ => Ok(()),
+    }
+}
+
+/// The thread of this process, if there is one.
+fn thread() -> MutexGuard<'static, Option<Thread>> {
     let mut thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
     let process = std::process::id();
     if let Some(stale) = thread.take_if(|thread| thread.process != process) {
@@ -79,11 +88,7 @@ pub fn start() -> Result<(), String> {
         std::mem::forget(stale);
         STATE.store(NONE, SeqCst);
     }
-    drop(thread);
-    match STATE.load(SeqCst) {
-        NONE => wake(),
-        _ => Ok(()),
-    }
+    thread
 }
 
 /// Says that a guest is called now. Its deadline must have been set before, so
@@ -112,18 +117,6 @@ pub fn go_on() -> Result<(), String> {
     }
 }
 
-/// The CPU time that the calling thread has used.
-pub fn cpu_time() -> Duration {
-    let mut time = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: writes to `time`, which outlives the call and is valid also when
-    // it is all zeros: where it fails, which it does on no Linux.
-    let time = unsafe {
-        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr());
-        time.assume_init()
-    };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
 /// Ends the thread when it is dropped, if there is one.
 pub struct UntilDrop(());
 
@@ -134,7 +127,7 @@ pub fn until_drop() -> UntilDrop {
 
 impl Drop for UntilDrop {
     fn drop(&mut self) {
-        let mut thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut thread = thread();
         let Some(Thread { handle, .. }) = thread.take() else {
             return;
         };
@@ -148,7 +141,7 @@ impl Drop for UntilDrop {
 
 #[cold]
 fn wake() -> Result<(), String> {
-    let mut thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut thread = thread();
     if let Some(thread) = &*thread {
         if STATE
             .compare_exchange(ASLEEP, AWAKE, SeqCst, SeqCst)

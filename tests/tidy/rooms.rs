@@ -71,7 +71,6 @@ const UNSAFE: &[&str] = &[
     // What libc alone tells, and the signals of new threads.
     "src/vm/process",
     "src/vm/stack",
-    "src/vm/ticker",
 ];
 
 /// Where names of nginx's functions may stand.
