@@ -28,7 +28,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := build
 .PHONY: help deps build header check-header guests test test-rust test-lua prove test-install \
-	leaks test-matrix test-trixie test-sid conformance demo demo-chroot bench install lint fmt clean
+	leaks reloads test-matrix test-trixie test-sid conformance demo demo-chroot bench install lint fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,9 @@ prove: ## the same with whatever is built already
 
 leaks: build guests ## 100,000 requests with callouts that fail, time out, are left: nothing of them may stay
 	PROXY_WASM_LEAK_REQUESTS=100000 scripts/prove.sh t/callout/leaks.t
+
+reloads: build guests ## 200 reloads under load, with plugins and without; RELOADS=n
+	RELOADS=$(or $(RELOADS),200) scripts/prove.sh -v t/lifecycle/reload.t
 
 test-install: build guests ## make install and luarocks make into fresh trees, and a plugin run from there
 	scripts/test-install.sh
