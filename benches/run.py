@@ -24,10 +24,14 @@ WORKS = {
     "all": "read all request headers",
     "body4k": "look at a response body of 4 KB",
     "body64k": "look at a response body of 64 KB",
+    "callout": "ask an upstream before the request goes on",
 }
 WAYS = ["nolua", "empty", "lua", "wat", "rust"]
 # (work, way, how many times plain Lua's cost over the empty handlers)
 GOALS = [("headers", "wat", 1.0), ("headers", "rust", 1.5)]
+# (work, way, at least so many times plain Lua's requests per second, at most so
+# many times its CPU time per request)
+CALLOUT_GOALS = [("callout", "wat", 0.9, 1.3), ("callout", "rust", 0.9, 1.3)]
 # CPU per request with limits, over CPU per request without.
 MOST_FOR_LIMITS = 1.03
 
@@ -165,6 +169,15 @@ def main():
         missed += not met
         print(f"{'pass' if met else 'FAIL'}: {work} by {way} costs {cost:.2f} µs over empty handlers;"
               f" goal: at most {times} times plain Lua's {lua:.2f} µs")
+    for work, way, least, most in CALLOUT_GOALS:
+        if work not in works:
+            continue
+        speed = rate[work, way] / rate[work, "lua"]
+        cost = cpu[work, way] / cpu[work, "lua"]
+        met = speed >= least and cost <= most
+        missed += not met
+        print(f"{'pass' if met else 'FAIL'}: {work} by {way}: {speed:.2f} times plain Lua's req/s, goal:"
+              f" at least {least}; {cost:.2f} times its CPU per request, goal: at most {most}")
     return 1 if missed else 0
 
 

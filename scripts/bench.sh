@@ -18,11 +18,13 @@ scripts/deps.sh bench
 
 nginx_stop "$dir"
 nginx_stop "$dir/unlimited"
+nginx_stop "$dir/upstream"
 rm -rf "$dir"
 mkdir -p "$dir/tmp" "$dir/html" "$dir/unlimited/tmp"
 head -c 4096 /dev/zero | tr '\0' x >"$dir/html/4k"
 head -c 65536 /dev/zero | tr '\0' x >"$dir/html/64k"
-port=$(free_ports 8280 2)
+port=$(free_ports 8280 3)
+upstream_port=$((port + 2))
 
 if [[ -n ${LIMITS:-} ]]; then
     cargo build --release --features uninterrupted
@@ -62,19 +64,39 @@ plain_lua() {
             'ngx.header["x-out"] = ngx.ctx.seen or "none"' '' ''
         ;;
     all) handlers 'ngx.ctx.seen = ngx.req.get_headers()' '' '' '' ;;
+    callout) handlers 'ask_auth()' '' '' '' ;;
     body*) handlers '' '' 'ngx.ctx.count = (ngx.ctx.count or 0) + #ngx.arg[1]' '' ;;
     esac
 }
 
 locations() {
     local work
-    for work in nothing headers all body4k body64k; do
+    for work in nothing headers all body4k body64k callout; do
         location "$work" nolua ''
         location "$work" empty "$(handlers '' '' '' '')"
         location "$work" lua "$(plain_lua "$work")"
         location "$work" wat "$(chain "wat_${work%%[0-9]*}")"
         location "$work" rust "$(chain "rust_${work%%[0-9]*}")"
     done
+}
+
+# The upstream of callouts: a process of its own, whose time is not measured.
+upstream() {
+    mkdir -p "$dir/upstream/tmp"
+    cat >"$dir/upstream/nginx.conf" <<END
+$(nginx_main "$dir/upstream" | sed 's/info;/warn;/')
+events { worker_connections 256; }
+http {
+    access_log off;
+    keepalive_requests 100000000;
+    $(nginx_temp "$dir/upstream")
+    server {
+        listen 127.0.0.1:$upstream_port;
+        location / { return 200 "fine"; }
+    }
+}
+END
+    nginx_run "$dir/upstream" || die "nginx did not start: $dir/upstream/error.log"
 }
 
 # server DIR LIBRARIES PORT: starts it.
@@ -92,13 +114,34 @@ http {
     lua_shared_dict proxy_wasm 1m;
     init_by_lua_block {
         local proxy_wasm = require "resty.proxy_wasm"
-        for _, work in ipairs { "nothing", "headers", "all", "body" } do
+        -- The callout in plain Lua.
+        function ask_auth()
+            local sock = ngx.socket.tcp()
+            sock:settimeout(5000)
+            assert(sock:connect("127.0.0.1", $upstream_port))
+            assert(sock:send("GET /check HTTP/1.1\r\nHost: auth\r\n\r\n"))
+            local status = tonumber(assert(sock:receive()):match("^HTTP/1.1 (%d+)"))
+            local headers = {}
+            while true do
+                local line = assert(sock:receive())
+                local name, value = line:match("^([^:]+):%s*(.*)")
+                if not name then
+                    break
+                end
+                headers[name:lower()] = value
+            end
+            ngx.ctx.seen = status
+            ngx.ctx.body = assert(sock:receive(tonumber(headers["content-length"])))
+            sock:setkeepalive(60000, 32)
+        end
+        for _, work in ipairs { "nothing", "headers", "all", "body", "callout" } do
             for way, path in pairs {
                 wat = "$PROXY_WASM_GUESTS/bench_" .. (work == "all" and "pairs" or work) .. ".wasm",
                 rust = "$PROXY_WASM_GUESTS/bench.wasm",
             } do
                 _G[way .. "_" .. work] = assert(proxy_wasm.new_chain {
-                    { name = way, path = path, config = work },
+                    { name = way, path = path, config = work,
+                      upstreams = { auth = "127.0.0.1:$upstream_port" } },
                 })
             end
         end
@@ -112,8 +155,9 @@ END
     nginx_run "$1" || die "nginx did not start: $1/error.log"
 }
 
-trap 'nginx_stop "$dir"; nginx_stop "$dir/unlimited"' EXIT
+trap 'nginx_stop "$dir"; nginx_stop "$dir/unlimited"; nginx_stop "$dir/upstream"' EXIT
 trap 'exit 1' INT TERM
+upstream
 server "$dir" "$PROXY_WASM_LIB_DIR" "$port"
 other=()
 if [[ -n ${LIMITS:-} ]]; then

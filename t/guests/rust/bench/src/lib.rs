@@ -1,6 +1,9 @@
 //! The work of an ordinary plugin, chosen by the configuration:
 //! `nothing`, `headers` (read one request header, add one response header), `all` (read all
-//! request headers) or `body` (look at each chunk of the response body).
+//! request headers), `body` (look at each chunk of the response body) or `callout` (ask the
+//! upstream `auth` before the request goes on).
+
+use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -15,6 +18,7 @@ enum Work {
     Headers,
     All,
     Body,
+    Callout,
 }
 
 struct Root {
@@ -30,6 +34,7 @@ impl RootContext for Root {
             Some(b"headers") => Work::Headers,
             Some(b"all") => Work::All,
             Some(b"body") => Work::Body,
+            Some(b"callout") => Work::Callout,
             Some(_) => return false,
         };
         true
@@ -55,13 +60,24 @@ struct Http {
     count: usize,
 }
 
-impl Context for Http {}
+impl Context for Http {
+    fn on_http_call_response(&mut self, _token: u32, _headers: usize, _body: usize, _trailers: usize) {
+        self.seen = self.get_http_call_response_header(":status");
+        self.resume_http_request();
+    }
+}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         match self.work {
             Work::Headers => self.seen = self.get_http_request_header("x-in"),
             Work::All => self.count = self.get_http_request_headers_bytes().len(),
+            Work::Callout => {
+                let headers = vec![(":method", "GET"), (":path", "/check"), (":authority", "auth")];
+                self.dispatch_http_call("auth", headers, None, vec![], Duration::from_secs(5))
+                    .expect("a callout");
+                return Action::Pause;
+            }
             Work::Nothing | Work::Body => {}
         }
         Action::Continue
