@@ -31,7 +31,7 @@ WAYS = ["nolua", "empty", "lua", "wat", "rust"]
 GOALS = [("headers", "wat", 1.0), ("headers", "rust", 1.5)]
 # (work, way, at least so many times plain Lua's requests per second, at most so
 # many times its CPU time per request)
-CALLOUT_GOALS = [("callout", "wat", 0.9, 1.3), ("callout", "rust", 0.9, 1.3)]
+CALLOUT_GOALS = [("callout", "wat", 0.9, 1.3)]
 # CPU per request with limits, over CPU per request without.
 MOST_FOR_LIMITS = 1.03
 

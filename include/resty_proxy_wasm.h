@@ -170,6 +170,8 @@ typedef struct rpw_target {
     // 1: when a connection was closed without an answer, the request may be
     // sent again over another one.
     int32_t repeatable;
+    // The bytes to send.
+    struct rpw_str output;
 } rpw_target;
 
 // A header: name and value.
@@ -281,13 +283,6 @@ int32_t rpw_callout_next(struct rpw_callout *callout, const char *reason, int32_
 // `callout` must be alive.
 struct rpw_tls *rpw_callout_tls(struct rpw_callout *callout);
 
-// The bytes to send.
-//
-// # Safety
-//
-// `callout` must be alive, `output` writable.
-void rpw_callout_output(struct rpw_callout *callout, struct rpw_str *output);
-
 // Feeds received bytes; none at all say that the peer closed. Gives
 // `RPW_CALLOUT_MORE`, `RPW_CALLOUT_CLOSE` or `RPW_CALLOUT_KEEP`, or -1 for an
 // answer that is none.
@@ -302,7 +297,7 @@ int32_t rpw_callout_receive(struct rpw_callout *callout, const char *data, int32
 //
 // # Safety
 //
-// `callout` must be alive.
+// `callout` must come from an effect and not be used again.
 int32_t rpw_callout_deliver(struct rpw_callout *callout);
 
 // Tells the guest that the callout failed, and the log why. As
@@ -310,7 +305,8 @@ int32_t rpw_callout_deliver(struct rpw_callout *callout);
 //
 // # Safety
 //
-// `callout` must be alive, the reason readable.
+// `callout` must come from an effect and not be used again, the reason be
+// readable.
 int32_t rpw_callout_fail(struct rpw_callout *callout, const char *reason, int32_t reason_len);
 
 // Frees a callout. If the guest has no answer yet, it never gets one.

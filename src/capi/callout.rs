@@ -1,9 +1,9 @@
 //! Callouts: Lua moves the bytes, Rust speaks the protocol.
 //!
-//! Call order: connect to `host` and `port`, send `rpw_callout_output`, feed
-//! what is received to `rpw_callout_receive` until it gives no
-//! `RPW_CALLOUT_MORE`, then `rpw_callout_deliver`, then `rpw_callout_free`.
-//! When anything fails on the way: `rpw_callout_fail` and `rpw_callout_free`.
+//! Call order: connect to `host` and `port`, send `output`, feed what is
+//! received to `rpw_callout_receive` until it gives no `RPW_CALLOUT_MORE`, then
+//! `rpw_callout_deliver`, which frees it. When anything fails on the way:
+//! `rpw_callout_fail`, which frees it, too.
 
 use std::time::Instant;
 
@@ -57,6 +57,8 @@ pub struct rpw_target {
     /// 1: when a connection was closed without an answer, the request may be
     /// sent again over another one.
     pub repeatable: i32,
+    /// The bytes to send.
+    pub output: rpw_str,
 }
 
 impl rpw_callout {
@@ -124,6 +126,7 @@ pub unsafe extern "C" fn rpw_callout_target(callout: *mut rpw_callout, target: *
             nodes_left: route.nodes_left() as i32,
             timeout: i32::try_from(exchange.timeout_ms).unwrap_or(i32::MAX),
             repeatable: exchange.repeatable.into(),
+            output: rpw_str::lend(exchange.http1.output()),
         };
         // SAFETY: writable, as promised.
         unsafe { target.write(filled) };
@@ -188,22 +191,6 @@ pub unsafe extern "C" fn rpw_callout_tls(callout: *mut rpw_callout) -> *mut rpw_
     })
 }
 
-/// The bytes to send.
-///
-/// # Safety
-///
-/// `callout` must be alive, `output` writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rpw_callout_output(callout: *mut rpw_callout, output: *mut rpw_str) {
-    wall((), || {
-        // SAFETY: alive and writable, as promised.
-        unsafe {
-            let bytes = open(callout).map_or(&[][..], |exchange| exchange.http1.output());
-            output.write(rpw_str::lend(bytes));
-        }
-    })
-}
-
 /// Feeds received bytes; none at all say that the peer closed. Gives
 /// `RPW_CALLOUT_MORE`, `RPW_CALLOUT_CLOSE` or `RPW_CALLOUT_KEEP`, or -1 for an
 /// answer that is none.
@@ -245,12 +232,12 @@ pub unsafe extern "C" fn rpw_callout_receive(
 ///
 /// # Safety
 ///
-/// `callout` must be alive.
+/// `callout` must come from an effect and not be used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rpw_callout_deliver(callout: *mut rpw_callout) -> i32 {
     wall(-1, || {
-        // SAFETY: alive, as promised.
-        let callout = unsafe { &mut *callout };
+        // SAFETY: ours, and used for the last time, as promised.
+        let mut callout = unsafe { Box::from_raw(callout) };
         callout.deliver(|exchange| {
             exchange.route.node_answered();
             exchange.http1.into_response()
@@ -263,7 +250,8 @@ pub unsafe extern "C" fn rpw_callout_deliver(callout: *mut rpw_callout) -> i32 {
 ///
 /// # Safety
 ///
-/// `callout` must be alive, the reason readable.
+/// `callout` must come from an effect and not be used again, the reason be
+/// readable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rpw_callout_fail(
     callout: *mut rpw_callout,
@@ -271,8 +259,8 @@ pub unsafe extern "C" fn rpw_callout_fail(
     reason_len: i32,
 ) -> i32 {
     wall(-1, || {
-        // SAFETY: alive and readable, as promised.
-        let (callout, reason) = unsafe { (&mut *callout, bytes(reason, reason_len)) };
+        // SAFETY: ours, used for the last time, and readable, as promised.
+        let (mut callout, reason) = unsafe { (Box::from_raw(callout), bytes(reason, reason_len)) };
         if let Some(exchange) = &callout.exchange {
             let reason = String::from_utf8_lossy(reason);
             if let Ok(plugin) = callout.plugin.try_borrow() {

@@ -61,17 +61,23 @@ pub struct Origin {
 /// A callout that was asked for and not yet answered.
 pub struct Callout {
     pub origin: Origin,
-    pub request: CalloutRequest,
-    pub route: Route,
+    /// What is to be done; taken by whoever does it.
+    pub work: Option<(CalloutRequest, Route)>,
     pub timeout_ms: u32,
+    /// Bytes that are kept for it.
+    bytes: usize,
 }
 
 impl Callout {
-    /// Bytes that are kept for it.
-    fn size(&self) -> usize {
-        let pairs = self.request.headers.iter().chain(&self.request.trailers);
+    pub fn new(origin: Origin, request: CalloutRequest, route: Route, timeout_ms: u32) -> Self {
+        let pairs = request.headers.iter().chain(&request.trailers);
         let pairs: usize = pairs.map(|(name, value)| name.len() + value.len()).sum();
-        self.request.body.len() + pairs
+        Callout {
+            origin,
+            bytes: request.body.len() + pairs,
+            work: Some((request, route)),
+            timeout_ms,
+        }
     }
 }
 
@@ -100,6 +106,8 @@ pub struct State {
     /// Work that is no request's own.
     pub effects: VecDeque<Effect>,
     pub callouts: FastMap<u32, Callout>,
+    /// Bytes that are kept for them.
+    callout_bytes: usize,
     last_token: u32,
     /// Upstreams that it was refused, as far as the log has them.
     pub denied: Vec<Vec<u8>>,
@@ -135,6 +143,7 @@ impl State {
             any_paused: false,
             effects: VecDeque::new(),
             callouts: FastMap::default(),
+            callout_bytes: 0,
             last_token: 0,
             denied: Vec::new(),
             callout_response: None,
@@ -228,6 +237,7 @@ impl State {
         self.effects
             .retain(|effect| !matches!(effect, Effect::HttpCall { .. } | Effect::Timer { .. }));
         self.callouts.clear();
+        self.callout_bytes = 0;
         self.done.clear();
         self.contexts.forget_pending_roots();
         let mut had_timers = false;
@@ -348,8 +358,7 @@ impl State {
             self.log(LogLevel::Error, line.as_bytes());
             return Err(Status::InternalFailure);
         }
-        let kept: usize = self.callouts.values().map(Callout::size).sum();
-        if kept + callout.size() > MAX_CALLOUT_BYTES {
+        if self.callout_bytes + callout.bytes > MAX_CALLOUT_BYTES {
             let line = format!(
                 "a callout is refused: those in flight would have more than {MAX_CALLOUT_BYTES} bytes"
             );
@@ -365,6 +374,7 @@ impl State {
         if let Some(http) = self.contexts.http.get_mut(&callout.origin.http) {
             http.callouts += 1;
         }
+        self.callout_bytes += callout.bytes;
         self.callouts.insert(token, callout);
         self.effects.push_back(Effect::HttpCall { token });
         Ok(token)
@@ -373,6 +383,7 @@ impl State {
     /// Ends a callout.
     pub fn finish_callout(&mut self, token: u32) -> Option<Callout> {
         let callout = self.callouts.remove(&token)?;
+        self.callout_bytes -= callout.bytes;
         let id = callout.origin.http;
         match self.contexts.http.get_mut(&id) {
             Some(http) => http.callouts -= 1,

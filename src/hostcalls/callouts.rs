@@ -59,12 +59,9 @@ pub fn http_call(
 
     let root = call.root_id();
     let http = call.http().map_or(0, |http| http.id);
-    call.state.add_callout(Callout {
-        origin: Origin { root, http },
-        request,
-        route,
-        timeout_ms,
-    })
+    let origin = Origin { root, http };
+    let callout = Callout::new(origin, request, route, timeout_ms);
+    call.state.add_callout(callout)
 }
 
 /// True for an upstream whose denial is not in the log yet.

@@ -25,9 +25,8 @@ const REPEATABLE: [&[u8]; 6] = [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b
 impl Plugin {
     /// Begins the callout of a token. `None`: its instance was lost meanwhile.
     pub fn begin_callout(&mut self, token: u32) -> Option<Exchange> {
-        let callout = self.state().callouts.get(&token)?;
-        let request = callout.request.clone();
-        let route = callout.route.clone();
+        let callout = self.state().callouts.get_mut(&token)?;
+        let (request, route) = callout.work.take()?;
         let timeout_ms = callout.timeout_ms;
         let server_name = route.server_name(&request.authority).to_vec();
         let repeatable = REPEATABLE.contains(&&request.method[..]);

@@ -125,14 +125,10 @@ pub fn run_timers() -> Option<u32> {
 
 /// The next piece of work that is no request's own, with its plugin.
 pub fn next_effect() -> Option<(Shared, Effect)> {
-    for plugin in all() {
-        let effect = plugin
-            .try_borrow_mut()
-            .ok()
-            .and_then(|mut plugin| plugin.next_shared_effect());
-        if let Some(effect) = effect {
-            return Some((plugin, effect));
-        }
-    }
-    None
+    PLUGINS.with_borrow(|plugins| {
+        plugins.iter().filter_map(Weak::upgrade).find_map(|plugin| {
+            let effect = plugin.try_borrow_mut().ok()?.next_shared_effect()?;
+            Some((plugin, effect))
+        })
+    })
 }

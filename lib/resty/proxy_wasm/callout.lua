@@ -31,7 +31,10 @@ local SAME, NEXT = 1, 2
 local _M = {}
 
 local target = ffi.new("rpw_target[1]")
-local output = ffi.new("rpw_str[1]")
+
+-- The names of pools, by host and port: a plugin may call anything.
+local plain_pools, plain_count = {}, 0
+local MAX_PLAIN = 1000
 
 local drain
 
@@ -49,10 +52,14 @@ end
 -- Connects and sends. Gives the socket and whether it is a kept one; or nil, why
 -- not, and where another attempt may go.
 local function open(to, left)
-    local sock, kept = connection.open(to, function()
+    local share = left
+    if to.nodes_left > 0 then
         -- The other nodes must have their share of the time, too.
-        return max(left() / (to.nodes_left + 1), 1)
-    end)
+        share = function()
+            return max(left() / (to.nodes_left + 1), 1)
+        end
+    end
+    local sock, kept = connection.open(to, share)
     if not sock then
         return nil, kept, NEXT
     end
@@ -74,7 +81,6 @@ end
 local function read(callout, sock, left)
     local nothing = true
     while true do
-        sock:settimeout(left())
         local data, err = sock:receiveany(READ_SIZE)
         if not data and (nothing or err ~= "closed") then
             return nil, "receive: " .. err, nothing and err ~= "timeout"
@@ -87,9 +93,11 @@ local function read(callout, sock, left)
         if rc ~= lib.RPW_CALLOUT_MORE then
             return rc
         end
-        if left() <= 1 then
+        local ms = left()
+        if ms <= 1 then
             return nil, "receive: timeout", false
         end
+        sock:settimeout(ms)
     end
 end
 
@@ -118,16 +126,42 @@ local function begin_tls(callout)
 end
 
 
+-- What connections to one place are kept under. Most callouts go to few places,
+-- without TLS.
+local function pool_of(host, port, to)
+    if not to.tls then
+        local ports = plain_pools[host]
+        local pool = ports and ports[port]
+        if pool then
+            return pool
+        end
+        if not ports then
+            plain_count = plain_count + 1
+            if plain_count > MAX_PLAIN then
+                plain_pools, plain_count = {}, 1
+            end
+            ports = {}
+            plain_pools[host] = ports
+        end
+        pool = "proxy-wasm:" .. host .. ":" .. port
+        ports[port] = pool
+        return pool
+    end
+    return "proxy-wasm:" .. host .. ":" .. port
+           .. (to.verify and ":tls:" or ":tls-unverified:") .. to.server_name
+           .. (to.own_tls ~= 0 and ":own:" .. to.own_tls or "")
+end
+
+
 -- Where the callout goes now.
 local function read_target(callout)
     lib.rpw_callout_target(callout, target)
-    lib.rpw_callout_output(callout, output)
     local t = target[0]
     local to = {
         host = to_string(t.host),
         port = t.port,
         tls = t.tls == 1,
-        server_name = to_string(t.server_name),
+        server_name = t.tls == 1 and to_string(t.server_name) or "",
         verify = t.verify == 1,
         own_tls = t.own_tls,
         begin_tls = begin_tls,
@@ -135,11 +169,9 @@ local function read_target(callout)
         nodes_left = t.nodes_left,
         repeatable = t.repeatable == 1,
         timeout = t.timeout,
-        output = to_string(output[0]),
+        output = to_string(t.output),
     }
-    to.pool = "proxy-wasm:" .. to.host .. ":" .. to.port
-              .. (to.tls and (to.verify and ":tls:" or ":tls-unverified:") .. to.server_name or "")
-              .. (to.own_tls ~= 0 and ":own:" .. to.own_tls or "")
+    to.pool = pool_of(to.host, to.port, to)
     return to
 end
 
@@ -179,13 +211,13 @@ end
 -- foreign function misbehaved.
 local function finish(callout, why)
     local rc
+    ffi_gc(callout, nil)
     if why then
         rc = lib.rpw_callout_fail(callout, why, #why)
     else
         rc = lib.rpw_callout_deliver(callout)
     end
     rc = foreign.run(rc)
-    lib.rpw_callout_free(ffi_gc(callout, nil))
     drain()
     return rc == MISBEHAVED
 end

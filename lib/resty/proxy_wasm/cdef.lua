@@ -75,6 +75,8 @@ typedef struct rpw_target {
     int32_t timeout;
 
     int32_t repeatable;
+
+    struct rpw_str output;
 } rpw_target;
 
 typedef struct rpw_pair {
@@ -156,8 +158,6 @@ void rpw_callout_target(struct rpw_callout *callout, struct rpw_target *target);
 int32_t rpw_callout_next(struct rpw_callout *callout, const char *reason, int32_t reason_len);
 
 struct rpw_tls *rpw_callout_tls(struct rpw_callout *callout);
-
-void rpw_callout_output(struct rpw_callout *callout, struct rpw_str *output);
 
 int32_t rpw_callout_receive(struct rpw_callout *callout, const char *data, int32_t len);
 

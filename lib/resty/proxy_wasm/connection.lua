@@ -33,6 +33,9 @@ local _M = {
 -- The operator's own resolver.
 local resolver
 
+local pool_options, pool_count = {}, 0
+local MAX_POOLS = 1000
+
 local address_text = ffi.new("char[64]")
 
 
@@ -53,8 +56,8 @@ end
 
 -- As `fn(...)`, which may yield, but for so many milliseconds at most: nginx's
 -- resolver, for one, heeds no timeout of ours.
-local function within(milliseconds, fn, a, b, c)
-    local working = ngx_spawn(fn, a, b, c)
+local function within(milliseconds, fn, a, b, c, d)
+    local working = ngx_spawn(fn, a, b, c, d)
     local sleeping = ngx_spawn(sleep, milliseconds / 1000)
     local ran, result, err = ngx_wait(working, sleeping)
     ngx_kill(working)
@@ -123,8 +126,23 @@ local function find_host(host)
 end
 
 
+-- The cosocket's options, made once for the places that are called often.
+local function options(pool)
+    local known = pool_options[pool]
+    if not known then
+        if pool_count >= MAX_POOLS then
+            pool_options, pool_count = {}, 0
+        end
+        known = { pool = pool, pool_size = KEEP_SIZE }
+        pool_options[pool] = known
+        pool_count = pool_count + 1
+    end
+    return known
+end
+
+
 local function dial(sock, host, port, pool)
-    return sock:connect(host, port, { pool = pool, pool_size = KEEP_SIZE })
+    return sock:connect(host, port, options(pool))
 end
 
 
@@ -132,7 +150,7 @@ local function connect(sock, to, pool, left)
     local host, port = to.host, to.port
     if port == 0 then
         sock:settimeout(left())
-        return sock:connect(host, { pool = pool, pool_size = KEEP_SIZE })
+        return sock:connect(host, options(pool))
     end
     -- An IPv4 address, or an IPv6 one in brackets.
     if to_address(host) then
@@ -155,10 +173,7 @@ local function connect(sock, to, pool, left)
     for i = 1, #addresses do
         -- The others must have their share of the time, too.
         sock:settimeout(max(left() / (#addresses - i + 1), 1))
-        ok, err = sock:connect(addresses[i], port, {
-            pool = pool .. "@" .. addresses[i],
-            pool_size = KEEP_SIZE,
-        })
+        ok, err = dial(sock, addresses[i], port, pool .. "@" .. addresses[i])
         if ok then
             return true
         end

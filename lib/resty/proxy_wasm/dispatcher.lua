@@ -38,6 +38,9 @@ local BEGIN_WITHIN = 1
 local LOOK = 0.25
 local GRACE = 0.7
 
+-- Seconds that a thread without a job waits at a time.
+local IDLE = 10
+
 
 local _M = {}
 
@@ -64,15 +67,15 @@ local function take()
 end
 
 
--- One light thread, for one job.
-local function thread(timer, job)
+local function perform(timer, job)
     local ok, misbehaved = pcall(job.run, job.subject)
     if not ok then
         ngx_log(ERR, "[proxy-wasm] callout: ", misbehaved)
     end
     timer.jobs[job] = nil
+    timer.busy = timer.busy - 1
     running = running - 1
-    if next(timer.jobs) == nil then
+    if timer.busy == 0 and (current ~= timer or exit_seen) then
         timer.wake:post(1)
     end
     if ok and misbehaved then
@@ -82,18 +85,50 @@ local function thread(timer, job)
 end
 
 
-local function take_all(timer)
+-- The next job for a timer, or nil.
+local function take_for(timer)
+    if current ~= timer then
+        return nil
+    end
     local job = take()
-    while job do
+    if job then
         timer.taken = timer.taken + 1
+        timer.busy = timer.busy + 1
         timer.jobs[job] = true
         running = running + 1
-        ngx_spawn(thread, timer, job)
-        job = take()
+        if timer.taken >= TAKE and timers < MAX_TIMERS then
+            -- The next job makes another one.
+            current = nil
+        end
     end
-    if timer.taken >= TAKE and timers < MAX_TIMERS and current == timer then
-        -- The next job makes another one.
-        current = nil
+    return job
+end
+
+
+-- A light thread: one job after another, as making one costs more than a job.
+local function thread(timer, job)
+    while true do
+        while job do
+            perform(timer, job)
+            job = take_for(timer)
+        end
+        if current ~= timer then
+            return
+        end
+        local ok, err = timer.idle:wait(IDLE)
+        if not ok and err ~= "timeout" then
+            error(err)
+        end
+        job = take_for(timer)
+    end
+end
+
+
+local function take_all(timer)
+    local job = take_for(timer)
+    while job do
+        ngx_spawn(thread, timer, job)
+        job = take_for(timer)
     end
 end
 
@@ -109,13 +144,12 @@ local function must_end()
 end
 
 
--- Runs jobs until none is left; true when some were left as the worker exits.
+-- Runs jobs until none has come for a while; true when some were left as the
+-- worker exits.
 local function serve(timer)
     while true do
-        if current == timer then
-            take_all(timer)
-        end
-        if next(timer.jobs) == nil then
+        take_all(timer)
+        if timer.busy == 0 and (current ~= timer or ngx_exiting()) then
             return false
         end
         if must_end() then
@@ -125,6 +159,9 @@ local function serve(timer)
         if not ok and err ~= "timeout" then
             error(err)
         end
+        if not ok and timer.busy == 0 and first > last then
+            return false
+        end
     end
 end
 
@@ -132,6 +169,7 @@ end
 -- Ends jobs that the worker must not wait for.
 local function give_up(timer)
     for job in next, timer.jobs do
+        timer.busy = timer.busy - 1
         running = running - 1
         local ok, err = pcall(job.give_up, job.subject, "the worker exits")
         if not ok then
@@ -158,6 +196,11 @@ local function dispatch(_, timer)
     if current == timer then
         current = nil
     end
+    -- The threads that wait for a job end.
+    local waiting = -timer.idle:count()
+    if waiting > 0 then
+        timer.idle:post(waiting)
+    end
     if ok and must_give_up then
         give_up(timer)
     end
@@ -170,15 +213,23 @@ function _M.go_on()
     if first > last then
         return true
     end
-    if current and (current.begun or ngx_now() - current.asked < BEGIN_WITHIN) then
-        current.wake:post(1)
-        return current.begun
+    if current and current.begun then
+        -- A thread that waits, or a new one.
+        local sema = current.idle:count() < 0 and current.idle or current.wake
+        sema:post(1)
+        return true
+    end
+    if current and ngx_now() - current.asked < BEGIN_WITHIN then
+        return false
     end
     current = {
+        -- Wakes the timer itself, and threads that have no job.
         wake = semaphore.new(0),
+        idle = semaphore.new(0),
         asked = ngx_now(),
         begun = false,
         taken = 0,
+        busy = 0,
         jobs = {},
     }
     local ok, err = ngx_timer_at(0, dispatch, current)

@@ -43,6 +43,10 @@ local MISBEHAVED = lib.RPW_MISBEHAVED
 -- Seconds until a paused request asks again for a timer for callouts.
 local RETRY = 0.5
 
+-- Semaphores that nobody waits for, and how many are kept.
+local spare = {}
+local MAX_SPARE = 64
+
 -- Paused requests by serial number. Weak: of an aborted one nothing stays.
 local waiting = setmetatable({}, { __mode = "v" })
 
@@ -229,13 +233,23 @@ end
 
 -- Waits until the request is woken, or its time is over.
 local function wait(root, r, deadline)
-    local sema = semaphore.new(0)
-    waiting[lib.rpw_serial(root, r)] = sema
+    local sema = spare[#spare]
+    if sema then
+        spare[#spare] = nil
+    else
+        sema = semaphore.new(0)
+    end
+    local serial = lib.rpw_serial(root, r)
+    waiting[serial] = sema
     local left = deadline - ngx_now()
     if left > 0 then
         -- Perhaps it waits for a callout that has no timer yet.
         local patience = callout.go_on() and left or min(left, RETRY)
         local ok, err = sema:wait(patience)
+        waiting[serial] = nil
+        if sema:count() == 0 and #spare < MAX_SPARE then
+            spare[#spare + 1] = sema
+        end
         if ok or (err == "timeout" and patience < left) then
             return
         end
