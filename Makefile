@@ -28,7 +28,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := build
 .PHONY: help deps build header check-header guests test test-rust test-lua prove test-install \
-	leaks reloads test-matrix test-trixie test-sid conformance demo demo-chroot bench install lint fmt clean
+	leaks reloads soak test-matrix test-trixie test-sid conformance demo demo-chroot bench install lint \
+	fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +60,9 @@ test-lua: build guests ## t/ in a real nginx; TEST="t/00-smoke.t …" for some o
 
 prove: ## the same with whatever is built already
 	scripts/prove.sh $(TEST)
+
+soak: build guests ## ten minutes of plugins that fail in every way beside good ones, reloaded every 10 s; MINUTES=10
+	MINUTES=$(or $(MINUTES),10) scripts/soak.sh
 
 leaks: build guests ## 100,000 requests with callouts that fail, time out, are left: nothing of them may stay
 	PROXY_WASM_LEAK_REQUESTS=100000 scripts/prove.sh t/callout/leaks.t
