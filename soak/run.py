@@ -93,19 +93,23 @@ def is_whole(answer, token):
     return answer.status == 200 and answer.headers.get("x-soak") == token and answer.body == BODY
 
 
-def verdict(kind, answer, token):
+def passed(answer):
+    """The plugin did nothing to it."""
+    return answer.status == 200 and "x-soak" not in answer.headers and answer.body == BODY
+
+
+def verdict(kind, path, answer, token):
     """What came of a request; a "!" in front says that it is wrong."""
     if kind in ("good", "callout"):
         return "answered" if is_whole(answer, token) else f"!{answer.status}"
     if kind == "between":
         if is_whole(answer, token):
             return "answered"
-        passed = answer.status == 200 and answer.body == BODY and "x-soak" not in answer.headers
-        if passed and answer.headers.get("x-open"):
+        if path == "/open" and passed(answer):
             return "passed"
         return "refused" if answer.status == 503 else f"!{answer.status}"
     if kind == "open":
-        return "passed" if answer.status == 200 and answer.body == BODY else f"!{answer.status}"
+        return "passed" if passed(answer) else f"!{answer.status}"
     expected = 504 if kind == "timeout" else 503
     return "refused" if answer.status == expected else f"!{answer.status}"
 
@@ -123,18 +127,19 @@ class Soak:
         while time.monotonic() < until:
             kind = random.choices(kinds, weights)[0]
             _, path, deed = KINDS[kind]
+            path = path or random.choice(FALLIBLE)
             token = f"{random.getrandbits(64):x}"
             headers = {"x-token": token}
             if deed:
                 headers["x-do"] = deed
             abort = random.uniform(0, 0.3) if kind == "abort" else None
             try:
-                answer = await ask(self.args.port, path or random.choice(FALLIBLE), headers, abort)
+                answer = await ask(self.args.port, path, headers, abort)
             except (OSError, asyncio.TimeoutError, ValueError) as error:
                 self.results[kind, f"!{type(error).__name__}"] += 1
                 self.wrong.append(f"{kind}: {error!r}")
                 continue
-            result = "aborted" if answer is None else verdict(kind, answer, token)
+            result = "aborted" if answer is None else verdict(kind, path, answer, token)
             self.results[kind, result] += 1
             if result.startswith("!"):
                 self.wrong.append(f"{kind}: {answer.status} {answer.headers} {answer.body[:80]!r}")
