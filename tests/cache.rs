@@ -243,6 +243,34 @@ fn nothing_is_written_where_others_can_move_it() {
     }
 }
 
+#[test]
+fn what_was_not_used_for_longest_makes_room() {
+    let cache = Cache::new();
+    cache.load(&small());
+    let make = |name: &str, mib: u64, hours: u64| {
+        let file = File::create(cache.folder().join(name)).unwrap();
+        // Of holes: it takes no room on the disk.
+        file.set_len(mib << 20).unwrap();
+        let age = Duration::from_secs(hours * 3600);
+        file.set_modified(std::time::SystemTime::now() - age)
+            .unwrap();
+    };
+    make("oldest.cwasm", 600, 48);
+    make("older.cwasm", 600, 24);
+    make("left.new", 1, 2);
+    make("written.new", 1, 0);
+    make("else", 600, 72);
+    let bytes = small();
+    cache.load(&bytes);
+
+    let is_there = |name: &str| cache.folder().join(name).exists();
+    assert!(!is_there("oldest.cwasm") && is_there("older.cwasm"));
+    assert!(!is_there("left.new") && is_there("written.new"));
+    assert!(is_there("else"));
+    assert_eq!(cache.files().len(), 3);
+    assert!(cache.maps(&bytes));
+}
+
 /// True as soon as `met` is.
 fn eventually(mut met: impl FnMut() -> bool) -> bool {
     let start = Instant::now();

@@ -64,7 +64,7 @@ true
 
 
 
-=== TEST 2: code: a worker that compiles answers others, and its requests with 503
+=== TEST 2: code: a worker that compiles answers others, and its own with the policy
 --- http_config eval
 "init_worker_by_lua_block {
 $::large
@@ -77,7 +77,9 @@ $::large
               config = "configure log info configured\nresponse_headers set_header response x-plugin yes" },
         })
         chain:init_worker()
-        asked = 0
+        open = assert(proxy_wasm.new_chain {
+            { name = "o", path = "$TEST_NGINX_HTML_DIR/large.wasm", fail = "open" },
+        })
     }
 _EOC_
 --- config
@@ -86,7 +88,14 @@ _EOC_
         header_filter_by_lua_block { chain:header_filter() }
         body_filter_by_lua_block { chain:body_filter() }
         log_by_lua_block { chain:log() }
-        content_by_lua_block { ngx.say(ngx.var.http_x_plugin or "served") }
+        content_by_lua_block { ngx.say("served") }
+    }
+    location = /open {
+        access_by_lua_block { open:access() }
+        header_filter_by_lua_block { open:header_filter() }
+        body_filter_by_lua_block { open:body_filter() }
+        log_by_lua_block { open:log() }
+        content_by_lua_block { ngx.say("let pass") }
     }
     location = /other {
         content_by_lua_block { ngx.say("other") }
@@ -95,6 +104,7 @@ _EOC_
         content_by_lua_block {
             local client = dofile("$TOP/t/lib/client.lua")
             ngx.say((client.read(client.send("/plugin"))))
+            ngx.print(select(2, client.read(client.send("/open"))))
             ngx.print(select(2, client.read(client.send("/other"))))
             local status
             for _ = 1, 1200 do
@@ -109,6 +119,7 @@ _EOC_
     }
 --- response_body
 503
+let pass
 other
 200
 --- error_log

@@ -185,4 +185,21 @@ for my $keep (
     unlike($nginx->log, qr/exited with code [^0]/, 'the end: each worker ends well');
 }
 
+# A worker ends while a thread of it compiles.
+for my $signal ('QUIT', 'TERM') {
+    my $nginx = start(http => <<"_END_");
+    init_worker_by_lua_block {
+        local proxy_wasm = require "resty.proxy_wasm"
+        proxy_wasm.cache_directory(false)
+        compiled = assert(proxy_wasm.load("q", "$OwnNginx::GUESTS/go_native.wasm"))
+    }
+_END_
+    my ($worker) = $nginx->workers;
+    my $compiles = sub { grep { OwnNginx::slurp($_) eq "proxy_wasm_code\n" } glob "/proc/$worker/task/*/comm" };
+    ok($nginx->wait_for('a thread', $compiles), "compiling: a thread compiles, $signal");
+    is(OwnNginx->threads($nginx->master), 1, "compiling: none does in the master, $signal");
+    ends($nginx, "compiling: a worker ends in the middle, $signal", $signal);
+    unlike($nginx->log, qr/exited with code [^0]/, "compiling: and well, $signal");
+}
+
 done_testing;
