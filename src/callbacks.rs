@@ -61,6 +61,7 @@ callbacks! {
     proxy_on_configure(root: u32, configuration_size: u32) -> u32;
     proxy_on_request_body(context: u32, size: u32, end_of_stream: u32) -> u32;
     proxy_on_response_body(context: u32, size: u32, end_of_stream: u32) -> u32;
+    proxy_on_response_trailers(context: u32, trailers: u32) -> u32;
     proxy_on_http_call_response(root: u32, token: u32, headers: u32, size: u32, trailers: u32) -> ();
     proxy_on_tick(root: u32) -> ();
     proxy_on_queue_ready(root: u32, token: u32) -> ();

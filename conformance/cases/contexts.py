@@ -137,22 +137,27 @@ request_headers grpc_cancel last
     ),
     Case(
         "request trailers",
-        covers=["proxy_on_request_headers"],
-        needs=["proxy_on_request_trailers"],
+        covers=["proxy_on_request_body"],
         config="""
+request_headers remove_header request content-length
+request_body if_eos true get_body request_body
+request_body if_eos true get_pairs request_trailers
+request_trailers get_body request_body
 request_trailers get_pairs request_trailers
 """,
         requests=[request("POST", "/", chunks=["hello"], trailers={"x-end": "yes"})],
-        expect=["x-end"],
+        expect=["hello"],
+        differs=["Request trailers are not there", "Request bodies come whole"],
     ),
     Case(
         "response trailers",
-        covers=["proxy_on_response_headers"],
-        needs=["proxy_on_response_trailers"],
+        covers=["proxy_on_response_trailers"],
         config="""
+response_body echo_params
 response_trailers get_pairs response_trailers
 """,
-        origin=reply(chunks=["hello"], trailers={"x-end": "yes"}),
-        expect=["x-end"],
+        origin=reply(headers={"trailer": "x-end"}, chunks=["hello"], trailers={"x-end": "yes"}),
+        expect=["hello"],
+        differs=["Response trailers are there where", "The last chunk of a body"],
     ),
 ]

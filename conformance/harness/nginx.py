@@ -19,7 +19,7 @@ OURS = re.compile("|".join([
     r"imports that a stub answers",
     r"a callout to .* (?:failed: |is refused: )",
     r"cannot set ",
-    r"the header .* is refused: ",
+    r"the (?:header|trailer) .* is refused: ",
     r"a map of headers is refused: ",
     r"a local response (?:is ignored: |goes without its headers: |has the status )",
     r"an item of a shared queue is refused: ",

@@ -12,6 +12,7 @@ pub enum Stage {
     RequestBody,
     ResponseHeaders,
     ResponseBody,
+    ResponseTrailers,
     Done,
 }
 
@@ -34,7 +35,7 @@ impl Stage {
                 matches!(phase, host::Phase::Request | host::Phase::Content)
             }
             Stage::ResponseHeaders => phase == host::Phase::HeaderFilter,
-            Stage::ResponseBody => phase == host::Phase::BodyFilter,
+            Stage::ResponseBody | Stage::ResponseTrailers => phase == host::Phase::BodyFilter,
             Stage::Done => phase == host::Phase::Log,
             Stage::Created => phase != host::Phase::Other,
         }
@@ -49,7 +50,9 @@ impl Stage {
             }
             Stage::RequestBody => "a request body can be handled in rewrite, access and content",
             Stage::ResponseHeaders => "response headers can be handled in header_filter",
-            Stage::ResponseBody => "a response body can be handled in body_filter",
+            Stage::ResponseBody | Stage::ResponseTrailers => {
+                "a response body can be handled in body_filter"
+            }
             Stage::Done => "the end of a request can be handled in log",
         }
     }
@@ -62,21 +65,23 @@ mod tests {
     /// Rows: after this stage; columns: may this one run?
     #[test]
     fn every_transition_is_as_the_table_says() {
-        const STAGES: [Stage; 6] = [
+        const STAGES: [Stage; 7] = [
             Created,
             RequestHeaders,
             RequestBody,
             ResponseHeaders,
             ResponseBody,
+            ResponseTrailers,
             Done,
         ];
-        const TABLE: [[u8; 6]; 6] = [
-            [0, 1, 1, 1, 1, 1],
-            [0, 0, 1, 1, 1, 1],
-            [0, 0, 1, 1, 1, 1],
-            [0, 0, 0, 0, 1, 1],
-            [0, 0, 0, 0, 1, 1],
-            [0, 0, 0, 0, 0, 0],
+        const TABLE: [[u8; 7]; 7] = [
+            [0, 1, 1, 1, 1, 1, 1],
+            [0, 0, 1, 1, 1, 1, 1],
+            [0, 0, 1, 1, 1, 1, 1],
+            [0, 0, 0, 0, 1, 1, 1],
+            [0, 0, 0, 0, 1, 1, 1],
+            [0, 0, 0, 0, 0, 0, 1],
+            [0, 0, 0, 0, 0, 0, 0],
         ];
         for (from, row) in STAGES.iter().zip(TABLE) {
             for (to, allowed) in STAGES.iter().zip(row) {

@@ -32,6 +32,8 @@ pub struct RequestState {
     pub response_headers: RefCell<Option<HeaderList>>,
     /// A `:path` that a plugin set and Lua has not applied yet.
     pub path: RefCell<Option<Vec<u8>>>,
+    /// Names of trailers that plugins have set, lower-cased.
+    pub trailers: RefCell<Vec<Vec<u8>>>,
     /// Values of `proxy_set_property`, readable by later plugins.
     pub properties: RefCell<BTreeMap<Vec<u8>, Vec<u8>>>,
     /// Why the response is a local one, for `response.code_details`; `None`
@@ -80,6 +82,7 @@ impl RequestState {
             refused: Cell::new(false),
             response_headers: RefCell::default(),
             path: RefCell::default(),
+            trailers: RefCell::default(),
             properties: RefCell::default(),
             code_details: RefCell::default(),
         }

@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::pseudo;
+use super::trailers;
 use crate::abi::Status;
 use crate::abi::field::{ends_line, shown};
 use crate::abi::limits::MAX_WRITTEN;
@@ -19,9 +20,10 @@ const NO_REQUEST: &str = "there is no request here";
 enum Map {
     Request,
     Response,
+    ResponseTrailers,
     Callout,
     CalloutTrailers,
-    /// Trailers and gRPC metadata: nothing to read, nothing to write.
+    /// Trailers of the request and gRPC metadata: nothing to read, nothing to write.
     Absent,
 }
 
@@ -29,6 +31,7 @@ fn resolve(state: &State, map: MapType) -> Map {
     match map {
         MapType::HttpRequestHeaders => Map::Request,
         MapType::HttpResponseHeaders => Map::Response,
+        MapType::HttpResponseTrailers => Map::ResponseTrailers,
         MapType::HttpCallResponseHeaders => Map::Callout,
         MapType::LegacyHttpCallResponseTrailers => Map::CalloutTrailers,
         MapType::HttpCallResponseTrailers => {
@@ -79,6 +82,14 @@ fn collect(call: &mut Call, map: MapType) -> Result<(), Status> {
     let result = match resolve(call, map) {
         Map::Request => collect_request(call, &mut encoder),
         Map::Response => collect_response(call, &mut encoder),
+        Map::ResponseTrailers => {
+            if let Ok(request) = call.request() {
+                trailers::visit(&*call.host, &request, &mut |key, value| {
+                    encoder.push(key, value);
+                });
+            }
+            Ok(())
+        }
         Map::Callout => {
             push_all(
                 &mut encoder,
@@ -147,6 +158,10 @@ pub fn get_header_map_value(call: &mut Call, map: MapType, key: &[u8]) -> Result
     let found = match resolve(call, map) {
         Map::Request => get_request_header(call, key),
         Map::Response => get_response_header(call, key),
+        Map::ResponseTrailers => match call.request() {
+            Ok(request) => trailers::get(&*call.state.host, &request, key, call.out),
+            Err(_) => Err(Status::NotFound),
+        },
         Map::Callout => first(call, key, |response| &response.headers),
         Map::CalloutTrailers => first(call, key, |response| &response.trailers),
         Map::Absent => Err(Status::NotFound),
@@ -241,9 +256,10 @@ impl<'a> Change<'a> {
 
 /// Says why a header is not written: SDKs panic on anything but OK here.
 fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<(), Status> {
-    let response = match resolve(call, map) {
+    let map = resolve(call, map);
+    let response = match map {
         Map::Request => false,
-        Map::Response => true,
+        Map::Response | Map::ResponseTrailers => true,
         _ => return refuse(call, key, "its map is not to be written"),
     };
     let Ok(request) = call.request() else {
@@ -255,6 +271,9 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
     if !call.state.spend(key.len() + change.value().len()) {
         let why = format!("a plugin writes no more than {MAX_WRITTEN} bytes into a request");
         return refuse(call, key, &why);
+    }
+    if let Map::ResponseTrailers = map {
+        return write_trailer(call, &request, key, change);
     }
     if pseudo::is_pseudo(key) {
         return write_pseudo(call, &request, response, key, change);
@@ -353,6 +372,27 @@ fn write_pseudo(
     }
 }
 
+fn write_trailer(
+    call: &mut Call,
+    request: &RequestState,
+    key: &[u8],
+    change: Change,
+) -> Result<(), Status> {
+    match change {
+        Change::Remove => trailers::set(call, request, key, None),
+        Change::Replace(value) => trailers::set(call, request, key, Some(value)),
+        Change::Add(value) => {
+            // There is one variable for all values of a name.
+            let mut all = Vec::new();
+            if trailers::get(&*call.host, request, key, &mut all).is_ok() {
+                all.extend_from_slice(b", ");
+            }
+            all.extend_from_slice(value);
+            trailers::set(call, request, key, Some(&all))
+        }
+    }
+}
+
 fn write_request(
     call: &mut Call,
     request: &RequestState,
@@ -416,6 +456,7 @@ pub fn set_header_map_pairs(call: &mut Call, map: MapType, pairs: &[u8]) -> Resu
                     .map(|(key, _)| key.to_vec()),
             );
         }
+        Map::ResponseTrailers => old.clone_from(&request.trailers.borrow()),
         _ => return refuse_map(call, "it is not to be written"),
     }
     for key in old {

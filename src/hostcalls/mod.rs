@@ -19,6 +19,7 @@ mod shared_queues;
 mod streams;
 mod table;
 mod timers;
+pub mod trailers;
 pub mod wasi;
 
 pub use pseudo::is_listed;

@@ -4,6 +4,7 @@ use super::Call;
 use super::clocks::wall_clock_nanoseconds;
 use super::pseudo;
 use super::responses::grpc_status_of;
+use super::trailers;
 use crate::abi::Status;
 use crate::abi::field::shown;
 use crate::abi::limits::MAX_WRITTEN;
@@ -183,6 +184,7 @@ pub fn get_property(call: &mut Call, path: &[u8]) -> Result<(), Status> {
     match path.as_slice() {
         [b"request", b"headers", name @ ..] => header(state, &request, name, false, out),
         [b"response", b"headers", name @ ..] => header(state, &request, name, true, out),
+        [b"response", b"trailers", name] => trailers::get(&*state.host, &request, name, out),
         [b"ngx", name @ ..] if !name.is_empty() => {
             state.host.variable(request.request, &name.join(&b'.'), out)
         }
@@ -435,7 +437,7 @@ pub fn set_property(call: &mut Call, path: &[u8], value: &[u8]) -> Result<(), St
 fn is_read_only(path: &[&[u8]]) -> bool {
     matches!(
         path,
-        [b"request" | b"response", b"headers", ..]
+        [b"request" | b"response", b"headers" | b"trailers", ..]
             | [b"plugin_name" | b"plugin_root_id" | b"plugin_vm_id"]
     ) || ATTRIBUTES.iter().any(|(known, _)| *known == path)
 }

@@ -9,7 +9,7 @@ use crate::abi::types::{Action, LogLevel};
 use crate::callbacks::{Callbacks, HeadersCallback};
 use crate::context::{Effect, HeaderList, HttpContext, Ids, Stage};
 use crate::host::Request;
-use crate::hostcalls::is_listed;
+use crate::hostcalls::{is_listed, trailers};
 use crate::vm::Trap;
 
 /// What Lua has to do after a call; numbers of `src/capi/plugin.rs`.
@@ -135,7 +135,8 @@ impl Plugin {
                 ..Flags::default()
             });
         }
-        let has_body = !self.wants.response_end || host.response_has_body(request);
+        let may_have_body = !self.wants.response_end || host.response_has_body(request);
+        let has_body = may_have_body && !self.wants.no_response_bodies;
         let http = self.http(id);
         http.response_ended = !has_body;
         if http.take_late_response() {
@@ -198,7 +199,8 @@ impl Plugin {
     }
 
     fn run_response_body(&mut self, root: u32, request: Request) -> Outcome {
-        let unseen = !self.wants.response_body && !self.known(root, request);
+        let sees = self.wants.response_body || self.wants.response_trailers;
+        let unseen = !sees && !self.known(root, request);
         if unseen {
             return Ok(Flags::default());
         }
@@ -214,7 +216,7 @@ impl Plugin {
                 self.release_lost_body(root, request);
                 return self.flags(root, request);
             }
-            if !self.wants.response_body && self.http(id).stage >= Stage::ResponseHeaders {
+            if !sees && self.http(id).stage >= Stage::ResponseHeaders {
                 // It would not have seen more of it.
                 return Ok(self.shared_flags());
             }
@@ -222,19 +224,35 @@ impl Plugin {
         let Some(id) = self.enter(root, request, Stage::ResponseBody)? else {
             return self.flags(root, request);
         };
-        if self.replace_body(id) || self.http(id).response_ended || !self.wants.response_body {
+        if self.replace_body(id) || self.http(id).response_ended || !sees {
             return self.flags(root, request);
         }
-        let host = self.host.clone();
-        let (size, end_of_stream) = host.response_chunk_size(request).map_err(misuse)?;
+        let (size, end_of_stream) = self.host.response_chunk_size(request).map_err(misuse)?;
+        if self.wants.response_body {
+            self.run_response_chunk(id, size, end_of_stream)?;
+        }
+        if end_of_stream {
+            self.http(id).response_ended = true;
+            if self.wants.response_trailers {
+                self.run_response_trailers(id)?;
+            }
+        }
+        self.flags(root, request)
+    }
+
+    fn run_response_chunk(
+        &mut self,
+        id: u32,
+        size: usize,
+        end_of_stream: bool,
+    ) -> Result<(), Error> {
         let http = self.http(id);
         http.chunk_at_host = true;
-        http.response_ended = end_of_stream;
         let total = http.response_body.len() + size;
         if size == 0 && !end_of_stream {
             // A flush: nothing came.
             http.chunk_at_host = false;
-            return self.flags(root, request);
+            return Ok(());
         }
 
         let action = self.call(id, "proxy_on_response_body", |running| {
@@ -243,7 +261,27 @@ impl Plugin {
         })?;
         let action = action.map_or(Action::Continue, Action::of_body);
         self.release_body(id, action, total, end_of_stream)?;
-        self.flags(root, request)
+        Ok(())
+    }
+
+    /// `proxy_on_response_trailers`, where there are any.
+    fn run_response_trailers(&mut self, id: u32) -> Result<(), Error> {
+        let host = self.host.clone();
+        let trailers = trailers::count(&*host, &self.http(id).request);
+        if trailers == 0 {
+            return Ok(());
+        }
+        self.http(id).stage = Stage::ResponseTrailers;
+        let action = self.call(id, "proxy_on_response_trailers", |running| {
+            call(running, |c| &c.proxy_on_response_trailers, (id, trailers))
+        })?;
+        if action.is_some_and(|action| action != 0) {
+            self.log(
+                LogLevel::Warn,
+                "response trailers cannot be paused in nginx: the response goes on",
+            );
+        }
+        Ok(())
     }
 
     /// Writes the body of a local response in place of the first chunk, and

@@ -20,8 +20,12 @@ pub struct Wants {
     /// The list of response headers, or its length.
     pub response_list: bool,
     pub response_body: bool,
+    /// Trailers of the response, which come with the end of its body.
+    pub response_trailers: bool,
     /// Whether the response has a body.
     pub response_end: bool,
+    /// The operator says that it sees no response bodies.
+    pub no_response_bodies: bool,
     /// Anything from the response headers on, the end of it included.
     pub response: bool,
     /// It can have a say in response bodies: by a callback, or by a response
@@ -46,6 +50,7 @@ impl Wants {
         let request_body = options.request_body && has("proxy_on_request_body");
         let response_headers = has("proxy_on_response_headers");
         let response_body = options.response_body && has("proxy_on_response_body");
+        let response_trailers = options.response_body && has("proxy_on_response_trailers");
         let lists = imports(&[
             "proxy_get_header_map_pairs",
             "proxy_set_header_map_pairs",
@@ -54,14 +59,19 @@ impl Wants {
         Wants {
             request_body,
             request_count: reads("proxy_on_request_headers", HEADER_COUNT),
-            request_end: request_body || reads("proxy_on_request_headers", END_OF_STREAM),
+            // Where no body will come, the headers are the end.
+            request_end: request_body
+                || (options.request_body && reads("proxy_on_request_headers", END_OF_STREAM)),
             response_headers,
             response_list: response_headers
                 && (lists || reads("proxy_on_response_headers", HEADER_COUNT)),
             response_body,
             response_end: response_body || reads("proxy_on_response_headers", END_OF_STREAM),
-            response: response_headers || response_body || has("proxy_on_log"),
+            no_response_bodies: !options.response_body,
+            response_trailers,
+            response: response_headers || response_body || response_trailers || has("proxy_on_log"),
             bodies: response_body
+                || response_trailers
                 || imports(&["proxy_send_local_response", "proxy_send_http_response"]),
             edits_response_body: response_body
                 && imports(&["proxy_set_buffer_bytes", "proxy_set_buffer"]),

@@ -90,20 +90,27 @@ hello
 
 
 
-=== TEST 6: switched off: no body callback, for requests and for responses
+=== TEST 6: switched off: no body callback, for requests and for responses; the headers are the end
 --- plugin
 request_headers echo_params
+response_headers echo_params
 request_body log error "the request body came"
 response_body log error "the response body came"
 --- plugin_options
 request_body = false,
 response_body = false
+--- location
+content_by_lua_block {
+    ngx.header.content_length = 6
+    ngx.say("hello")
+}
 --- request
 POST /t
 hello
 --- response_body
 hello
---- error_log
-request_headers: context=2
---- no_error_log
-[error]
+--- response_headers
+Content-Length: 6
+--- plugin_log
+request_headers: context=2 num_headers=6 end_of_stream=true
+response_headers: context=2 num_headers=3 end_of_stream=true
