@@ -80,6 +80,9 @@
 // `proxy_on_response_body` is not called.
 #define RPW_NO_RESPONSE_BODY 32
 
+// Headers that are not UTF-8 are kept from the plugin.
+#define RPW_ONLY_TEXT_HEADERS 64
+
 // Ticks run in the first worker only.
 #define RPW_TICKS_IN_ONE 1024
 

@@ -15,6 +15,8 @@ pub struct Encoder {
     sizes: Vec<u8>,
     data: Vec<u8>,
     count: u32,
+    /// Pairs that are not UTF-8 are left out.
+    pub only_text: bool,
 }
 
 impl Encoder {
@@ -25,6 +27,9 @@ impl Encoder {
     }
 
     pub fn push(&mut self, key: &[u8], value: &[u8]) {
+        if self.only_text && !is_text(key, value) {
+            return;
+        }
         self.sizes
             .extend_from_slice(&(key.len() as u32).to_le_bytes());
         self.sizes
@@ -57,6 +62,11 @@ impl Encoder {
         out.extend_from_slice(&self.sizes);
         out.extend_from_slice(&self.data);
     }
+}
+
+/// True for a pair that is UTF-8.
+pub fn is_text(key: &[u8], value: &[u8]) -> bool {
+    str::from_utf8(key).is_ok() && str::from_utf8(value).is_ok()
 }
 
 /// A key and its value, as they stand in the serialized map.

@@ -47,6 +47,8 @@ pub const RPW_SUBREQUESTS: i32 = 8;
 pub const RPW_NO_REQUEST_BODY: i32 = 16;
 /// `proxy_on_response_body` is not called.
 pub const RPW_NO_RESPONSE_BODY: i32 = 32;
+/// Headers that are not UTF-8 are kept from the plugin.
+pub const RPW_ONLY_TEXT_HEADERS: i32 = 64;
 /// Ticks run in the first worker only.
 pub const RPW_TICKS_IN_ONE: i32 = 1024;
 /// A large module is compiled in a thread; not for the master process.
@@ -156,6 +158,7 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
         upstreams: Rc::new(Upstreams::read(upstreams, callouts)?),
         resume_after_callouts: has(RPW_RESUME_AFTER_CALLOUTS),
         subrequests: has(RPW_SUBREQUESTS),
+        only_text_headers: has(RPW_ONLY_TEXT_HEADERS),
         request_body: !has(RPW_NO_REQUEST_BODY),
         response_body: !has(RPW_NO_RESPONSE_BODY),
         ticks_in_one: has(RPW_TICKS_IN_ONE),

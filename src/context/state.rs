@@ -31,6 +31,8 @@ pub struct PluginInfo {
     /// The guest's environment: `NAME=value` and a NUL each.
     pub environment: Vec<Vec<u8>>,
     pub encoding: Encoding,
+    /// Headers that are not UTF-8 are kept from it.
+    pub only_text_headers: bool,
     /// Where its callouts may go.
     pub upstreams: Rc<Upstreams>,
     /// A paused request also goes on when its last callout was delivered.

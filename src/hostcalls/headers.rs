@@ -79,6 +79,7 @@ pub fn get_header_map_size(call: &mut Call, map: MapType) -> Result<u32, Status>
 fn collect(call: &mut Call, map: MapType) -> Result<(), Status> {
     let mut encoder = std::mem::take(&mut call.state.encoder);
     encoder.clear();
+    encoder.only_text = call.plugin.only_text_headers;
     let result = match resolve(call, map) {
         Map::Request => collect_request(call, &mut encoder),
         Map::Response => collect_response(call, &mut encoder),
@@ -165,6 +166,13 @@ pub fn get_header_map_value(call: &mut Call, map: MapType, key: &[u8]) -> Result
         Map::Callout => first(call, key, |response| &response.headers),
         Map::CalloutTrailers => first(call, key, |response| &response.trailers),
         Map::Absent => Err(Status::NotFound),
+    };
+    let found = match found {
+        Ok(()) if call.plugin.only_text_headers && str::from_utf8(call.out).is_err() => {
+            call.out.clear();
+            Err(Status::NotFound)
+        }
+        found => found,
     };
     match found {
         // SDKs of ABI 0.1.0 know only OK, and null for what is not there.

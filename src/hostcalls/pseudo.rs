@@ -37,9 +37,31 @@ pub fn get_request(
         b":authority" => host
             .request_header(request.request, b"host", out)
             .or_else(|_| host.variable(request.request, b"host", out)),
+        b":path" if state.plugin.only_text_headers => {
+            let mut raw = Vec::new();
+            path(state, request, &mut raw)?;
+            out.extend(as_text(&raw));
+            Ok(())
+        }
         b":path" => path(state, request, out),
         _ => Err(Status::NotFound),
     }
+}
+
+/// A path that means the same, in UTF-8: without it a plugin would take the
+/// request for none.
+fn as_text(path: &[u8]) -> Vec<u8> {
+    if str::from_utf8(path).is_ok() {
+        return path.to_vec();
+    }
+    let mut text = Vec::with_capacity(path.len());
+    for byte in path {
+        match byte {
+            0x80.. => text.extend(format!("%{byte:02X}").bytes()),
+            _ => text.push(*byte),
+        }
+    }
+    text
 }
 
 /// `:path`: what a plugin set, or what the client sent until nginx rewrote it.

@@ -4,8 +4,10 @@ use super::error::Error;
 use super::lifecycle::{Plugin, call};
 use super::run::Outcome;
 use crate::abi::limits::MAX_CALLOUT_RESPONSE;
+use crate::abi::pairs::is_text;
 use crate::abi::types::LogLevel;
 use crate::callout::{Http1, Response, Route};
+use crate::context::request::Header;
 
 /// A callout that Lua performs: where to, and the exchange.
 pub struct Exchange {
@@ -69,12 +71,17 @@ impl Plugin {
         if !self.state().contexts.roots.contains_key(&root) || !self.is_running() {
             return Ok(());
         }
+        let only_text = self.info.only_text_headers;
+        let count = |pairs: &[Header]| match only_text {
+            false => pairs.len(),
+            true => pairs.iter().filter(|(k, v)| is_text(k, v)).count(),
+        };
         let params = (
             root,
             token,
-            response.headers.len() as u32,
+            count(&response.headers) as u32,
             response.body.len() as u32,
-            response.trailers.len() as u32,
+            count(&response.trailers) as u32,
         );
         self.state().callout_response = Some(response);
         let result = self.call(root, "proxy_on_http_call_response", |running| {

@@ -44,6 +44,8 @@ pub struct Options {
     /// What it may import and export.
     pub capabilities: Capabilities,
     pub encoding: Encoding,
+    /// Headers that are not UTF-8 are kept from it.
+    pub only_text_headers: bool,
     pub ids: Ids,
     pub resume_after_callouts: bool,
     /// Run ticks in the first worker only.
@@ -82,6 +84,7 @@ impl Default for Options {
             environment: Vec::new(),
             capabilities: Capabilities::default(),
             encoding: Encoding::default(),
+            only_text_headers: false,
             ids: Ids::default(),
             resume_after_callouts: false,
             ticks_in_one: false,
@@ -191,6 +194,7 @@ impl Plugin {
             vm_configuration: options.vm_configuration.clone(),
             environment: options.environment.clone(),
             encoding: options.encoding,
+            only_text_headers: options.only_text_headers,
             upstreams: options.upstreams.clone(),
             resume_after_callouts: options.resume_after_callouts,
             limits: options.limits,

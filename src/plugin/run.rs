@@ -5,6 +5,7 @@ use super::error::Error;
 use super::failure::Policy;
 use super::lifecycle::{Plugin, Running, call};
 use crate::abi::Status;
+use crate::abi::pairs::is_text;
 use crate::abi::types::{Action, LogLevel};
 use crate::callbacks::{Callbacks, HeadersCallback};
 use crate::context::{Effect, HeaderList, HttpContext, Ids, Stage};
@@ -143,7 +144,10 @@ impl Plugin {
             return self.flags(root, request);
         }
 
-        let headers = listed.unwrap_or_default() as u32 + 1;
+        let headers = match listed {
+            Some(_) if self.info.only_text_headers => self.count_text_headers(id),
+            listed => listed.unwrap_or_default() as u32,
+        } + 1;
         let action = self.call(id, "proxy_on_response_headers", |running| {
             call_headers(
                 running,
@@ -432,10 +436,17 @@ impl Plugin {
             return 0;
         }
         let mut count = PSEUDO_HEADERS;
-        let _ = self.host.request_headers(request, &mut |key, _| {
-            count += u32::from(is_listed(key));
+        let only_text = self.info.only_text_headers;
+        let _ = self.host.request_headers(request, &mut |key, value| {
+            count += u32::from(is_listed(key) && (!only_text || is_text(key, value)));
         });
         count
+    }
+
+    fn count_text_headers(&mut self, id: u32) -> u32 {
+        let list = self.http(id).request.response_headers.borrow();
+        let headers = list.iter().flat_map(HeaderList::iter);
+        headers.filter(|(key, value)| is_text(key, value)).count() as u32
     }
 
     // -- between callbacks -------------------------------------------------

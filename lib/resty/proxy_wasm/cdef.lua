@@ -28,6 +28,7 @@ static const int32_t RPW_RESUME_AFTER_CALLOUTS = 4;
 static const int32_t RPW_SUBREQUESTS = 8;
 static const int32_t RPW_NO_REQUEST_BODY = 16;
 static const int32_t RPW_NO_RESPONSE_BODY = 32;
+static const int32_t RPW_ONLY_TEXT_HEADERS = 64;
 static const int32_t RPW_TICKS_IN_ONE = 1024;
 static const int32_t RPW_IN_BACKGROUND = 2048;
 static const int32_t RPW_FAIL_OPEN = 64;

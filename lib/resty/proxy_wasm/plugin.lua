@@ -92,6 +92,7 @@ local OPTIONS = {
     callouts = "string or list",
     pause_timeout = "number",
     resume = { continue = 0, callouts = lib.RPW_RESUME_AFTER_CALLOUTS },
+    non_utf8_headers = { keep = 0, drop = lib.RPW_ONLY_TEXT_HEADERS },
     property_encoding = { binary = 0, string = lib.RPW_TEXT_PROPERTIES },
     ticks = { every = 0, one = lib.RPW_TICKS_IN_ONE },
     context_ids = { unique = 0, reused = lib.RPW_REUSE_IDS },
