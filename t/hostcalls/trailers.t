@@ -223,7 +223,7 @@ get_pairs(response_trailers) = OK 1 "x-b"="3"
 
 
 
-=== TEST 6: callback: a pause is logged, and the response goes on; a trap is the end of a response that is complete
+=== TEST 6: callback: a pause is logged, and the response goes on; a trap cuts it off
 --- http_config eval: $::GRPC
 --- plugin
 response_trailers if_header x-how pause action 1
@@ -245,7 +245,7 @@ grpc_pass grpc://unix:$TEST_NGINX_HTML_DIR/grpc.sock;
 GET /check
 --- response_body
 pause: grpc-status: 7
-trap: grpc-status: 7
+trap: cut off
 none: grpc-status: 7
 --- grep_error_log eval: qr/response trailers cannot be paused|proxy_on_response_trailers failed/
 --- grep_error_log_out
