@@ -24,7 +24,7 @@ REPO = HERE.parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
 
-from harness import http1, transcript  # noqa: E402
+from harness import http1, http2, transcript  # noqa: E402
 from harness.case import ANY, Case, Plugin, get, reply  # noqa: E402
 from harness.envoy import Envoy  # noqa: E402
 from harness.nginx import Nginx  # noqa: E402
@@ -94,7 +94,8 @@ class Side:
                 case.callout.get(path) or case.callout.get("*") or reply(404)
             address = self.proxy.addresses[case.slug]
             started = time.monotonic()
-            responses = [http1.exchange(address, request) for request in case.requests]
+            exchange = http2.exchange if case.http2 else http1.exchange
+            responses = [exchange(address, request) for request in case.requests]
             time.sleep(case.settle or 0.02)
             lines = transcript.of_responses(case, responses)
             lines += transcript.of_received("origin", self.origin.take())
@@ -238,6 +239,8 @@ def main():
         for name in case.covers:
             if not library.is_known(name) and name not in missing:
                 raise SystemExit("%s covers %s, which nobody knows" % (case.name, name))
+        if case.http2 and not http2.is_available():
+            missing.append("curl with HTTP/2")
         if missing:
             skipped.append((case, missing))
         else:
@@ -285,7 +288,7 @@ def main():
             if side.proxy:
                 side.proxy.stop()
     for case, missing in skipped:
-        report.row(case.name, "", "", "skipped: %s not built" % ", ".join(missing))
+        report.row(case.name, "", "", "skipped: there is no " + ", ".join(missing))
 
     covered = {name for case in runnable for name in case.covers}
     differ = sum(bool(case.differs) for case in runnable)

@@ -205,7 +205,7 @@ impl Wat<'_> {
             .collect();
         let (params, result) = match self.callback {
             "proxy_on_log" => ("i32", ""),
-            "proxy_on_configure" => ("i32 i32", "i32"),
+            "proxy_on_configure" | "proxy_on_response_trailers" => ("i32 i32", "i32"),
             _ => ("i32 i32 i32", "i32"),
         };
         let returned = match self.callback {
@@ -261,9 +261,17 @@ impl Run {
                 (b"x-one".into(), b"1".into()),
             ],
             response_status: 200,
-            response_headers: vec![(b"x-two".into(), b"2".into())],
+            response_headers: vec![
+                (b"x-two".into(), b"2".into()),
+                (b"trailer".into(), b"X-End, x-none".into()),
+            ],
             response_chunk: (b"chunk".into(), true),
-            variables: [(b"var".to_vec(), b"value".to_vec())].into(),
+            variables: [
+                (b"var".to_vec(), b"value".to_vec()),
+                (b"sent_trailer_x_end".to_vec(), b"yes".to_vec()),
+                (b"proxy_wasm_trailer_x_own".to_vec(), Vec::new()),
+            ]
+            .into(),
             ..MemoryRequest::default()
         });
         Run {
@@ -639,6 +647,31 @@ fn the_response_body() {
             ("proxy_get_buffer_bytes 1 0 100 **", "OK a chunk"),
             ("proxy_get_buffer_bytes 0 0 100 **", "OK body"),
             (r#"proxy_add_header_map_value 2 "x-late" "1""#, "OK"),
+        ],
+    );
+}
+
+#[test]
+fn trailers_of_the_response() {
+    check(
+        "proxy_on_response_trailers",
+        &[
+            (r#"proxy_get_header_map_value 3 "X-End" **"#, "OK yes"),
+            (r#"proxy_get_header_map_value 3 "x-none" **"#, "NOT_FOUND"),
+            (r#"proxy_get_header_map_value 3 "x-own" **"#, "NOT_FOUND"),
+            ("proxy_get_header_map_size 3 *", r"OK \x08\x00\x00\x00"),
+            (r#"proxy_add_header_map_value 3 "x-own" "1""#, "OK"),
+            (r#"proxy_add_header_map_value 3 "X-Own" "2""#, "OK"),
+            (r#"proxy_get_header_map_value 3 "x-own" **"#, "OK 1, 2"),
+            ("proxy_get_header_map_size 3 *", r"OK \x11\x00\x00\x00"),
+            (r#"proxy_remove_header_map_value 3 "x-own""#, "OK"),
+            (r#"proxy_get_header_map_value 3 "x-own" **"#, "NOT_FOUND"),
+            // What the upstream has sent, and what the operator does not name.
+            (r#"proxy_replace_header_map_value 3 "x-end" "no""#, "OK"),
+            (r#"proxy_replace_header_map_value 3 "x-other" "1""#, "OK"),
+            (r#"proxy_get_header_map_value 3 "x-end" **"#, "OK yes"),
+            (r#"proxy_get_header_map_value 3 "x-other" **"#, "NOT_FOUND"),
+            (r#"proxy_set_header_map_pairs 3 "xx""#, "OK"),
         ],
     );
 }

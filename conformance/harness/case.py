@@ -113,6 +113,8 @@ class Case:
     # A difference that is meant: how a paragraph of docs/DIFFERENCES.md begins, or several. What differs, to
     # the letter, is in differences/.
     differs: list = field(default_factory=list)
+    # The client speaks HTTP/2.
+    http2: bool = False
     # Whether the configuration is accepted at all; such a case has a proxy of its own.
     refused: bool = False
 

@@ -76,7 +76,7 @@ def listener(case, guests):
     manager = {
         "@type": HCM,
         "stat_prefix": case.slug,
-        "codec_type": "HTTP1",
+        "codec_type": "HTTP2" if case.http2 else "HTTP1",
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
         "http_protocol_options": {"enable_trailers": True},

@@ -67,7 +67,7 @@ def entry(case, index, plugin, guests, directory, upstreams):
 def server(case, port, origin):
     return """
     server {
-        listen 127.0.0.1:%d;
+        listen 127.0.0.1:%d%s;
         location / {
             rewrite_by_lua_block { chains.%s:rewrite() }
             access_by_lua_block { chains.%s:access() }
@@ -77,7 +77,7 @@ def server(case, port, origin):
             proxy_pass http://127.0.0.1:%d;
         }
     }
-""" % (port, *([case.slug] * 5), origin)
+""" % (port, " http2" if case.http2 else "", *([case.slug] * 5), origin)
 
 
 def free_ports(count):

@@ -33,6 +33,8 @@ enum Source {
     /// A pseudo header of the request.
     Pseudo(&'static [u8]),
     UrlPath,
+    /// In Envoy's words: HTTP/2 has no minor version.
+    Protocol,
     /// What Content-Length says, else what came of the body.
     RequestSize,
     /// When the request began.
@@ -104,7 +106,7 @@ const ATTRIBUTES: &[(&[&[u8]], Source)] = {
         (&[b"request", b"useragent"], Text(b"http_user_agent")),
         (&[b"request", b"time"], RequestTime),
         (&[b"request", b"id"], RequestId),
-        (&[b"request", b"protocol"], Text(b"server_protocol")),
+        (&[b"request", b"protocol"], Protocol),
         (&[b"request", b"query"], TextOrEmpty(b"args")),
         (&[b"request", b"duration"], Seconds(b"request_time")),
         (&[b"request", b"size"], RequestSize),
@@ -270,6 +272,14 @@ fn attribute(
             if let Some(query) = out[start..].iter().position(|byte| *byte == b'?') {
                 out.truncate(start + query);
             }
+        }
+        Source::Protocol => {
+            let protocol = variable(b"server_protocol")?;
+            out.extend_from_slice(match protocol.as_slice() {
+                b"HTTP/2.0" => b"HTTP/2",
+                b"HTTP/3.0" => b"HTTP/3",
+                other => other,
+            });
         }
         Source::RequestSize => {
             let http = state.contexts.http.get(&state.current.effective);

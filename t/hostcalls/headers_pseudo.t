@@ -332,3 +332,36 @@ Host: localhost
 --- plugin_log
 set_header(request :path /t/a%2Fb) = OK
 get_header(request :path) = OK "/t/a%2Fb"
+
+
+
+=== TEST 18: method: every one that nginx knows, whatever the client's
+--- plugin eval
+CORE::join "", map { "request_headers if_header x-method $_ set_header request :method $_\n" }
+    qw(GET HEAD POST PUT DELETE MKCOL COPY MOVE OPTIONS PROPFIND PROPPATCH LOCK UNLOCK PATCH)
+--- location
+content_by_lua_block { ngx.header["X-Got"] = ngx.req.get_method() }
+--- request eval
+[map { "GET /t" } 1 .. 14]
+--- more_headers eval
+[map { "X-Method: $_" } qw(GET HEAD POST PUT DELETE MKCOL COPY MOVE OPTIONS PROPFIND PROPPATCH LOCK UNLOCK PATCH)]
+--- response_headers eval
+[map { "X-Got: $_" } qw(GET HEAD POST PUT DELETE MKCOL COPY MOVE OPTIONS PROPFIND PROPPATCH LOCK UNLOCK PATCH)]
+
+
+
+=== TEST 19: method: CONNECT, TRACE and what nobody knows
+--- plugin
+request_headers set_header request :method TRACE
+request_headers get_header request :method
+request_headers set_header request :method CONNECT
+request_headers set_header request :method BREW
+request_headers get_header request :method
+--- plugin_log
+set_header(request :method TRACE) = OK
+get_header(request :method) = OK "TRACE"
+cannot set :method to "CONNECT": nginx does not know the method
+set_header(request :method CONNECT) = OK
+cannot set :method to "BREW": nginx does not know the method
+set_header(request :method BREW) = OK
+get_header(request :method) = OK "TRACE"

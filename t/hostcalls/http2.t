@@ -50,7 +50,7 @@ hello
 request_headers: context=2 num_headers=5 end_of_stream=false
 get_pairs(request) = OK 5 ":authority"="localhost" ":path"="/t?a=b" ":method"="GET" ":scheme"="http" "x-one"="1"
 get_header(request host) = OK "localhost"
-get_property(request.protocol) = OK "HTTP/2.0"
+get_property(request.protocol) = OK "HTTP/2"
 request_body: context=2 size=0 end_of_stream=true
 response_headers: context=2 num_headers=3 end_of_stream=false
 set_header(response X-New 1) = OK

@@ -507,3 +507,35 @@ request_headers if_header x-how nothing local_response 403
 [403, 403, 403]
 --- response_headers eval
 ["Content-Type: text/plain", "Content-Type: a/b", "!Content-Type"]
+
+
+
+=== TEST 32: tick: from a root context, by the id of a request that waits
+--- plugin
+configure tick 50
+request_headers remember
+request_headers pause
+tick set_effective_context origin
+tick local_response 403 "by the clock"
+tick tick 0
+--- error_code: 403
+--- response_body chomp
+by the clock
+--- error_log
+local_response(403 "by the clock") = OK
+
+
+
+=== TEST 33: queue: from the news of a shared queue
+--- plugin
+configure register_queue jobs
+request_headers remember
+request_headers enqueue jobs deny
+request_headers pause
+queue_ready set_effective_context origin
+queue_ready local_response 403 "by the queue"
+--- error_code: 403
+--- response_body chomp
+by the queue
+--- error_log
+local_response(403 "by the queue") = OK

@@ -63,3 +63,64 @@ request_headers enqueue 0 item
 enqueue(77 item) = NOT_FOUND
 dequeue(77) = NOT_FOUND
 enqueue(0 item) = NOT_FOUND
+
+
+
+=== TEST 4: full: an item without room is logged and answers an error that SDKs expect; what was there stays
+--- http_config
+    lua_shared_dict proxy_wasm 100k;
+--- plugin
+request_headers register_queue jobs
+request_headers enqueue jobs kept
+request_headers enqueue jobs fill:90000:x
+request_headers dequeue jobs
+request_headers dequeue jobs
+--- plugin_log eval
+qr/\Aregister_queue\(jobs\) = OK 1
+enqueue\(jobs kept\) = OK
+shared state is full[^\n]*
+enqueue\(jobs fill:90000:x\) = NOT_FOUND
+dequeue\(jobs\) = OK "kept"
+dequeue\(jobs\) = EMPTY
+\z/
+
+
+
+=== TEST 5: limits: an item or a name over them
+--- plugin
+request_headers register_queue fill:70000:n
+request_headers register_queue jobs
+request_headers enqueue jobs fill:20000000:x
+request_headers dequeue jobs
+--- plugin_log
+register_queue(fill:70000:n) = BAD_ARGUMENT
+register_queue(jobs) = OK 1
+an item of a shared queue is refused: it is too large
+enqueue(jobs fill:20000000:x) = NOT_FOUND
+dequeue(jobs) = EMPTY
+
+
+
+=== TEST 6: pointers: outside the memory; then nothing is registered, enqueued or dequeued
+--- plugin
+request_headers proxy_register_shared_queue "jobs" 0xfffffffd
+request_headers proxy_register_shared_queue 0xfffffff0 100 *
+request_headers proxy_resolve_shared_queue "p" "jobs" *
+request_headers proxy_register_shared_queue "jobs" *
+request_headers proxy_resolve_shared_queue "p" "jobs" 0xfffffffd
+request_headers proxy_enqueue_shared_queue 1 0xfffffff0 100
+request_headers proxy_enqueue_shared_queue 1 "item"
+request_headers proxy_dequeue_shared_queue 1 0xfffffffd *
+request_headers proxy_dequeue_shared_queue 1 **
+request_headers proxy_dequeue_shared_queue 1 **
+--- plugin_log
+proxy_register_shared_queue("jobs" 0xfffffffd) = INVALID_MEMORY_ACCESS
+proxy_register_shared_queue(0xfffffff0 100 *) = INVALID_MEMORY_ACCESS
+proxy_resolve_shared_queue("p" "jobs" *) = NOT_FOUND
+proxy_register_shared_queue("jobs" *) = OK 1
+proxy_resolve_shared_queue("p" "jobs" 0xfffffffd) = INVALID_MEMORY_ACCESS
+proxy_enqueue_shared_queue(1 0xfffffff0 100) = INVALID_MEMORY_ACCESS
+proxy_enqueue_shared_queue(1 "item") = OK
+proxy_dequeue_shared_queue(1 0xfffffffd *) = INVALID_MEMORY_ACCESS
+proxy_dequeue_shared_queue(1 **) = OK "item"
+proxy_dequeue_shared_queue(1 **) = EMPTY

@@ -114,3 +114,53 @@ Content-Length: 6
 --- plugin_log
 request_headers: context=2 num_headers=6 end_of_stream=true
 response_headers: context=2 num_headers=3 end_of_stream=true
+
+
+
+=== TEST 7: request body: over the plugin's limit it is 413, also sent in chunks
+--- plugin
+request_body log error "the body came"
+--- plugin_options: max_request_body = 4,
+--- raw_request eval
+"POST /t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
+--- error_code: 413
+--- no_error_log
+the body came
+
+
+
+=== TEST 8: request body: in chunks it is read and replaced, and then has a length
+--- plugin
+request_body get_body request_body
+request_body replace_body request_body cd CD!
+--- backend: echo
+--- raw_request eval
+"POST /t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
+--- response_body chomp
+POST /t HTTP/1.1
+Host: localhost
+Content-Length: 7
+
+abCD!ef
+--- plugin_log
+get_body(request_body) = OK "abcdef"
+replace_body(request_body cd CD!) = OK
+
+
+
+=== TEST 9: request body: a request that is not in the way of the plugin passes whatever its size
+--- plugin
+request_headers echo_params
+--- plugin_options: request_body = false, max_request_body = 4,
+--- backend: echo
+--- request
+POST /t
+longer than four
+--- response_body chomp
+POST /t HTTP/1.1
+Host: localhost
+Content-Length: 16
+
+longer than four
+--- plugin_log
+request_headers: context=2 num_headers=6 end_of_stream=true
