@@ -52,7 +52,7 @@ get_pairs(request) = OK 5 ":authority"="localhost" ":path"="/t?a=b" ":method"="G
 get_header(request host) = OK "localhost"
 get_property(request.protocol) = OK "HTTP/2"
 request_body: context=2 size=0 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 set_header(response X-New 1) = OK
 
 
