@@ -153,6 +153,7 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
         vm_configuration: Vec::new(),
         environment: Vec::new(),
         encoding: Encoding::default(),
+        only_text_headers: false,
         upstreams: Rc::default(),
         resume_after_callouts: false,
         limits: Limits::default(),

@@ -60,7 +60,7 @@ hello
 context_create: context=2 root=1
 request_headers: context=2 num_headers=6 end_of_stream=false
 request_body: context=2 size=3 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_body: context=2 size=6 end_of_stream=false
 response_body: context=2 size=0 end_of_stream=true
 done: context=2
@@ -77,7 +77,7 @@ HEAD /t
 --- plugin_log
 context_create: context=2 root=1
 request_headers: context=2 num_headers=5 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=true
+response_headers: context=2 num_headers=2 end_of_stream=true
 done: context=2
 log: context=2
 delete: context=2
@@ -98,7 +98,7 @@ piecepiecepiece
 --- plugin_log
 context_create: context=2 root=1
 request_headers: context=2 num_headers=5 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_body: context=2 size=5 end_of_stream=false
 response_body: context=2 size=5 end_of_stream=false
 response_body: context=2 size=5 end_of_stream=false
@@ -122,8 +122,8 @@ q: context_create: context=2 root=1
 q: request_headers: context=2 num_headers=6 end_of_stream=false
 request_body: context=2 size=3 end_of_stream=true
 q: request_body: context=2 size=3 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
-q: response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
+q: response_headers: context=2 num_headers=2 end_of_stream=false
 response_body: context=2 size=6 end_of_stream=false
 q: response_body: context=2 size=6 end_of_stream=false
 response_body: context=2 size=0 end_of_stream=true

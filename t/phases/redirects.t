@@ -23,7 +23,7 @@ _END_
 
 our $ONCE = "context_create: context=2 root=1
 request_headers: context=2 num_headers=5 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_end
 done: context=2
 log: context=2
@@ -60,7 +60,7 @@ there
 context_create: context=2 root=1
 request_headers: context=2 num_headers=6 end_of_stream=false
 request_body: context=2 size=3 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_end
 done: context=2
 log: context=2
@@ -160,7 +160,7 @@ GET /t/
 there
 --- response_body
 there
---- plugin_log eval: $::ONCE =~ s/num_headers=3/num_headers=5/r
+--- plugin_log eval: $::ONCE =~ s/num_headers=2/num_headers=4/r
 
 
 
@@ -174,7 +174,7 @@ error_page 404 = /there;
 --- response_body
 no
 --- plugin_log eval
-$::ONCE =~ s/(=true\n)/$1local_response(404 "no\\n") = OK\n/r =~ s/num_headers=3/num_headers=4/r
+$::ONCE =~ s/(=true\n)/$1local_response(404 "no\\n") = OK\n/r =~ s/num_headers=2/num_headers=3/r
 
 
 

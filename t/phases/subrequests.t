@@ -21,7 +21,7 @@ _END_
 
 our $ONE = "context_create: context=2 root=1
 request_headers: context=2 num_headers=5 end_of_stream=true
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_end
 done: context=2
 log: context=2
@@ -63,9 +63,9 @@ context_create: context=2 root=1
 request_headers: context=2 num_headers=5 end_of_stream=true
 context_create: context=3 root=1
 request_headers: context=3 num_headers=5 end_of_stream=true
-response_headers: context=3 num_headers=3 end_of_stream=false
+response_headers: context=3 num_headers=2 end_of_stream=false
 response_end
-response_headers: context=2 num_headers=3 end_of_stream=false
+response_headers: context=2 num_headers=2 end_of_stream=false
 response_end
 done: context=2
 log: context=2
