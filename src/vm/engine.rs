@@ -32,6 +32,7 @@ pub fn engine() -> Result<&'static Engine, String> {
         if process::address_space().is_some_and(|limit| limit < AMPLE_ADDRESS_SPACE) {
             save_address_space(&mut config);
         }
+        process::die_of_sent_faults();
         Engine::new(&config).map_err(|error| format!("no WebAssembly engine: {error:#}"))
     })
 }

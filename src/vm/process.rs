@@ -2,6 +2,8 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::panic::catch_unwind;
+use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -33,6 +35,46 @@ pub fn cpu_time() -> Duration {
     // SAFETY: written, as it said.
     let time = unsafe { time.assume_init() };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Lets a signal for a fault that somebody sends, and that nothing here has
+/// done, end the process as it always does. To be called before the engine puts
+/// its handler before this one: that takes each signal for a fault, goes back to
+/// the default and waits for the fault to come again, which does not come.
+pub fn die_of_sent_faults() {
+    for signal in [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE] {
+        let mut before = MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: it writes to that variable alone.
+        if unsafe { libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) } != 0 {
+            continue;
+        }
+        // SAFETY: written, as it said.
+        let mut action = unsafe { before.assume_init() };
+        // Others have their own ideas.
+        if action.sa_sigaction != libc::SIG_DFL {
+            continue;
+        }
+        action.sa_sigaction = fault as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+        // SAFETY: the handler is never unloaded (`-z nodelete`), and calls only
+        // what may be called in one.
+        unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
+    }
+}
+
+/// A fault that is no guest's: to the default. A real one comes again at once,
+/// one that was sent is sent again.
+extern "C" fn fault(signal: libc::c_int, info: *const libc::siginfo_t, _: *const libc::c_void) {
+    let _ = catch_unwind(|| {
+        // SAFETY: the kernel's own description of the signal, readable until the
+        // handler returns.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            if (*info).si_code <= libc::SI_USER {
+                libc::raise(signal);
+            }
+        }
+    });
 }
 
 /// Starts a thread that no signal is ever delivered to: nginx's are meant for

@@ -14,20 +14,23 @@ our $http = <<'_EOC_';
         client = dofile("$TOP/t/lib/client.lua")
         proxy_wasm = require "resty.proxy_wasm"
         -- Tried here, and so the engine is made in the master.
-        plugin = assert(proxy_wasm.load("p", "$GUESTS/traps.wasm", { cpu_limit = 0.05 }))
-        assert(proxy_wasm.on_configure(plugin, ""))
-        stack = assert(proxy_wasm.load("s", "$GUESTS/recursion_with_calls.wasm"))
-        assert(proxy_wasm.on_configure(stack, ""))
+        function load(guest, limit)
+            local path = "$GUESTS/" .. guest .. ".wasm"
+            local plugin = assert(proxy_wasm.load("p", path, { cpu_limit = limit }))
+            return assert(proxy_wasm.on_configure(plugin, ""))
+        end
+        load("traps", 1)
 
-        -- Every way to fail; 0 is none.
+        -- Every way to fail; 0 is none. A plugin for each, as one that keeps
+        -- failing has to wait.
         function fail()
-            local ctx = assert(proxy_wasm.on_configure(plugin, ""))
             for way = 0, 6 do
+                local ctx = load("traps", 0.05)
                 local ok, err = proxy_wasm.on_foreign_function(ctx, way)
                 ngx.say(ok or err:gsub("^failed to run proxy_on_foreign_function: ", ""))
             end
-            local other = assert(proxy_wasm.on_configure(stack, ""))
-            ngx.say((select(2, proxy_wasm.on_http_request_headers(other))))
+            local ctx = load("recursion_with_calls", 10)
+            ngx.say((select(2, proxy_wasm.on_http_request_headers(ctx))))
         end
 
         -- The answer of the worker that gets it.
@@ -143,11 +146,18 @@ GET /fail_on_stacks
                 local next = worker("/pid")
                 return next ~= "cut" and next ~= pid
             end))
+            pid = worker("/pid")
             ngx.print(worker("/fail"))
+            -- Sent by somebody, after the first one has had the handlers run.
+            os.execute("kill -SEGV " .. pid)
+            ngx.say(client.wait(function()
+                local next = worker("/pid")
+                return next ~= "cut" and next ~= pid
+            end))
         }
     }
 --- response_body eval
-length($main::failures) . "\ncut\ntrue\n$main::failures"
+length($main::failures) . "\ncut\ntrue\n${main::failures}true\n"
 --- error_log
 [alert]
 exited on signal 11

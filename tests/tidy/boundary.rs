@@ -6,8 +6,12 @@ use super::source::{Report, Source, body, closing, files, word, words};
 
 const SYMBOLS: &str = "src/host/symbols.rs";
 
-/// The one function that nginx calls, and where it is.
-const CLEANUP_HANDLER: (&str, &str) = ("src/host/nginx.rs", "request_ended");
+/// The functions that others than Lua call, nginx and the kernel, and where
+/// they are.
+const HANDLERS: [(&str, &str); 2] = [
+    ("src/host/nginx.rs", "request_ended"),
+    ("src/vm/process.rs", "fault"),
+];
 
 /// What a function for C may consist of: the wall itself, or a function that
 /// consists of it.
@@ -32,7 +36,7 @@ fn functions_for_c_have_their_room() {
                         report.at(&source, at, format!("{name} has not the prefix rpw_"));
                     }
                 }
-                Some(name) if (source.path.as_str(), name) == CLEANUP_HANDLER => {}
+                Some(name) if HANDLERS.contains(&(source.path.as_str(), name)) => {}
                 Some(_) => report.at(&source, at, "functions for C belong to src/capi"),
                 None => report.at(&source, at, "symbols are looked up, never linked"),
             }
