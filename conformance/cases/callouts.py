@@ -220,6 +220,19 @@ http_call_response get_header call_response :status
         expect=["callout: GET /report"],
     ),
     Case(
+        "a callout out of the answer to another one",
+        covers=["proxy_http_call", "proxy_on_http_call_response"],
+        config="""
+request_headers http_call callout 5000 :path=/first :authority=callout.test
+request_headers pause
+http_call_response get_body call_body
+http_call_response nth 1 http_call callout 5000 :method=POST :path=/second :authority=callout.test body=more
+http_call_response nth 2 local_response 200 both
+""",
+        callout={"*": reply(200, None, "an answer")},
+        expect=["/second"],
+    ),
+    Case(
         "under its other name",
         covers=["proxy_dispatch_http_call"],
         config="""

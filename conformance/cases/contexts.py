@@ -72,6 +72,22 @@ tick nth 3 log info "one too many"
         expect=["a tick", "the last tick"],
     ),
     Case(
+        "a tick lets a paused request go on",
+        covers=["proxy_set_tick_period_milliseconds", "proxy_on_tick",
+                "proxy_set_effective_context", "proxy_continue_stream"],
+        config="""
+request_headers remember
+request_headers once tick 50
+request_headers pause
+tick tick 0
+tick set_effective_context origin
+tick set_header request x-ticked yes
+tick continue request
+""",
+        mask=[(r"set_effective_context\(\d+\)", "set_effective_context(ID)")],
+        expect=[r"continue\(request\) = OK"],
+    ),
+    Case(
         "a tick makes a callout",
         covers=["proxy_set_tick_period_milliseconds", "proxy_on_tick", "proxy_http_call"],
         config="""

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"runtime"
@@ -13,6 +14,8 @@ import (
 const (
 	requestHeaders      = 0
 	responseHeaders     = 2
+	callResponseHeaders = 6
+	callResponseBody    = 4
 	pluginConfiguration = 7
 
 	actionContinue = 0
@@ -35,6 +38,18 @@ func proxyAddHeaderMapValue(headers uint32, key unsafe.Pointer, keySize uint32, 
 
 //go:wasmimport env proxy_send_local_response
 func proxySendLocalResponse(status uint32, details unsafe.Pointer, detailsSize uint32, body unsafe.Pointer, bodySize uint32, headers unsafe.Pointer, headersSize uint32, grpcStatus int32) uint32
+
+//go:wasmimport env proxy_http_call
+func proxyHttpCall(upstream unsafe.Pointer, upstreamSize uint32, headers unsafe.Pointer, headersSize uint32, body unsafe.Pointer, bodySize uint32, trailers unsafe.Pointer, trailersSize uint32, timeout uint32, token unsafe.Pointer) uint32
+
+//go:wasmimport env proxy_set_tick_period_milliseconds
+func proxySetTickPeriodMilliseconds(period uint32) uint32
+
+//go:wasmimport env proxy_set_effective_context
+func proxySetEffectiveContext(context uint32) uint32
+
+//go:wasmimport env proxy_continue_stream
+func proxyContinueStream(stream uint32) uint32
 
 // What the host has been given and not yet handed over, kept from the garbage collector.
 var given = map[uint32][]byte{}
@@ -66,6 +81,36 @@ func header(headers uint32, key string) (string, bool) {
 		return "", true
 	}
 	return take(address, size), true
+}
+
+// A callout in flight: where it was made, and for which request.
+type callout struct {
+	from    string
+	context uint32
+}
+
+var callouts = map[uint32]callout{}
+
+// Asks the upstream "auth" for a path. False: the host refuses.
+func call(from string, context uint32, path string) bool {
+	pairs := []string{":method", "GET", ":path", path, ":authority", "auth"}
+	headers := binary.LittleEndian.AppendUint32(nil, uint32(len(pairs)/2))
+	for _, text := range pairs {
+		headers = binary.LittleEndian.AppendUint32(headers, uint32(len(text)))
+	}
+	for _, text := range pairs {
+		headers = append(append(headers, text...), 0)
+	}
+	var token uint32
+	upstream := "auth"
+	status := proxyHttpCall(pointer(upstream), uint32(len(upstream)), unsafe.Pointer(&headers[0]),
+		uint32(len(headers)), nil, 0, nil, 0, 5000, unsafe.Pointer(&token))
+	if status != 0 {
+		logf("a callout from %s is refused: %d", from, status)
+		return false
+	}
+	callouts[token] = callout{from, context}
+	return true
 }
 
 var configuration string
@@ -101,6 +146,10 @@ func onConfigure(root, size uint32) uint32 {
 		configuration = take(address, got)
 	}
 	logf("configured with '%s'", configuration)
+	if configuration == "callouts" {
+		call("configure", 0, "/configure")
+		proxySetTickPeriodMilliseconds(20)
+	}
 	return 1
 }
 
@@ -114,6 +163,10 @@ func onRequestHeaders(context, count, endOfStream uint32) uint32 {
 		body := "no, says Go\n"
 		proxySendLocalResponse(403, nil, 0, pointer(body), uint32(len(body)), nil, 0, -1)
 		return actionPause
+	case path == "/go-callout":
+		if call("request", context, "/request") {
+			return actionPause
+		}
 	case path == "/go-panic":
 		panic("on purpose")
 	case strings.HasPrefix(path, "/go-garbage"):
@@ -136,6 +189,34 @@ func onRequestHeaders(context, count, endOfStream uint32) uint32 {
 		logf("made %d bytes of garbage", total)
 	}
 	return actionContinue
+}
+
+//go:wasmexport proxy_on_tick
+func onTick(root uint32) {
+	proxySetTickPeriodMilliseconds(0)
+	call("tick", 0, "/tick")
+}
+
+//go:wasmexport proxy_on_http_call_response
+func onHttpCallResponse(root, token, headers, bodySize, trailers uint32) {
+	known, found := callouts[token]
+	if !found {
+		panic("nobody made this callout")
+	}
+	delete(callouts, token)
+	status, _ := header(callResponseHeaders, ":status")
+	body := ""
+	if bodySize > 0 {
+		var address, got uint32
+		proxyGetBufferBytes(callResponseBody, 0, bodySize,
+			unsafe.Pointer(&address), unsafe.Pointer(&got))
+		body = take(address, got)
+	}
+	logf("callout from %s: %s '%s'", known.from, status, body)
+	if known.context != 0 {
+		proxySetEffectiveContext(known.context)
+		proxyContinueStream(0)
+	}
 }
 
 //go:wasmexport proxy_on_response_headers
