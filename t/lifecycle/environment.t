@@ -113,6 +113,41 @@ SKIP: {
     ends($nginx, 'read-only: a plugin is served');
 }
 
+# Code that lies where nothing may be executed is read, not mapped.
+SKIP: {
+    skip 'mounts need root', 6 if $> != 0;
+    my $unshare = system('unshare -m true 2>/dev/null') == 0 ? '--propagation=private' : '--propagation=unchanged';
+    my $nginx = start(locations => $SERVED . <<"_END_");
+        location = /large {
+            content_by_lua_block {
+                local proxy_wasm = require "resty.proxy_wasm"
+                collectgarbage()
+                collectgarbage()
+                local ctx = assert(proxy_wasm.on_configure(assert(proxy_wasm.load(
+                    "q", "$OwnNginx::GUESTS/go_native.wasm"))))
+                local ok, err = proxy_wasm.on_http_request_headers(ctx)
+                local file = assert(io.open("/proc/self/maps"))
+                local mapped = file:read("*a"):find("\$DIR/code", 1, true)
+                file:close()
+                ngx.say(tostring(ok), " ", tostring(mapped ~= nil))
+            }
+        }
+_END_
+    my $ask = sub { ($nginx->get('/large'))[1] };
+    # What is not on disk is compiled while requests fail, what is there is there at once.
+    is($ask->(), "nil false\n", 'noexec: a large module is compiled');
+    ok($nginx->wait_for('code', sub { $ask->() =~ /^true/ }),
+        'noexec: and kept');
+    is($ask->(), "true true\n", 'noexec: where it may be executed, it is mapped');
+    $nginx->stop;
+    $nginx->{wrap} = ['unshare', '-m', $unshare, 'sh', '-c',
+        'mount --bind "$0" "$0" && mount --make-private "$0" && mount -o remount,bind,noexec "$0" && exec "$@"',
+        "$nginx->{dir}/code"];
+    ok($nginx->launch, 'noexec: nginx starts');
+    is($ask->(), "true false\n", 'noexec: where not, it is read');
+    ends($nginx, 'noexec: it is read');
+}
+
 # A new VM for each request, and all in it.
 {
     # Without ticks, whose timers keep their VM.
