@@ -175,8 +175,11 @@ request_headers get_header request x-order
         covers=["proxy_on_response_body"],
         guest="trap_on_response_body",
         origin=reply(headers={"content-type": "text/plain"}, chunks=["one", "two"]),
-        expect=["response: "],
-        differs="A trap in a response's body",
+        statuses=ANY,
+        # As above.
+        mask=[(r"^response: (?:200, cut off|None, nothing)$", "response: too early an end")],
+        ignore=["^response header"],
+        expect=["too early an end"],
     ),
     Case(
         "a trap at the log",
@@ -202,9 +205,8 @@ request_headers log info "alive"
         config="""
 request_headers trap
 """,
-        envoy={"failure_policy": "FAIL_OPEN"},
-        nginx='fail_policy = "open",',
-        needs=["fail_open"],
+        envoy={"fail_open": True},
+        nginx='fail = "open",',
         expect=["response: 200"],
     ),
     Case(

@@ -25,6 +25,7 @@ OURS = re.compile("|".join([
     r"an item of a shared queue is refused: ",
     r"buffer \d+ is not changed: ",
     r"proxy_done is ignored: ",
+    r"the (?:request|response) passes without this plugin: ",
     r"response headers cannot be paused in nginx: ",
     r"a response body goes on although it is paused: ",
     r"http context \d+: paused, and nothing is left ",

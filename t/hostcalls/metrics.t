@@ -188,3 +188,31 @@ define_metric(counter hits) = OK 1
 increment_metric(hits 5) = OK
 q: define_metric(gauge hits) = OK 2
 q: get_metric(hits) = OK 0
+
+
+
+=== TEST 12: full: a metric without room answers 10 and is logged; those that are there count on
+--- plugin
+configure define_metric counter kept
+request_headers define_metric counter fill:40:new
+request_headers increment_metric kept 2
+request_headers get_metric kept
+request_headers define_metric counter kept
+--- location
+set_by_lua_block $filled {
+    local dict = ngx.shared.proxy_wasm
+    for _, size in ipairs { 10000, 100, 1 } do
+        local n = 0
+        repeat n = n + 1 until not dict:safe_add("filled " .. size .. " " .. n, ("x"):rep(size))
+    end
+    return ""
+}
+content_by_lua_block { ngx.say("hello") }
+--- plugin_log eval
+qr/\A(?:define_metric\(counter kept\) = OK 1
+){1,2}shared state is full[^\n]*
+define_metric\(counter fill:40:new\) = INTERNAL_FAILURE
+increment_metric\(kept 2\) = OK
+get_metric\(kept\) = OK 2
+define_metric\(counter kept\) = OK 1
+\z/

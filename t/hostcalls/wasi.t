@@ -25,7 +25,7 @@ eprint("to stderr") = OK
 
 
 
-=== TEST 2: output: several lines, and one that is finished later
+=== TEST 2: output: several lines, and one that has no end ends with its callback
 --- plugin
 request_headers print "one\ntwo\n\nthree"
 request_headers wasi_fd_write 2 iov:be *
@@ -36,7 +36,8 @@ two
 three
 print("one\ntwo\n\nthree") = OK
 wasi_fd_write(2 iov:be *) = 0 2
-begun
+be
+gun
 eprint(gun) = OK
 
 
@@ -151,3 +152,4 @@ hello world
 stderr: 00
 file 9: 08
 out of range: 21
+no ending
