@@ -28,7 +28,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := build
 .PHONY: help deps build header check-header guests test test-rust test-lua prove test-install \
-	leaks reloads soak test-matrix test-trixie test-sid conformance demo demo-chroot bench install lint \
+	leaks reloads soak test-matrix test-trixie test-sid conformance fuzz demo demo-chroot bench install lint \
 	fmt clean
 
 help: ## this list
@@ -91,6 +91,9 @@ demo: ## install, build, and show a plugin in nginx; KEEP=1 leaves it running
 
 demo-chroot: ## prove the demo on a fresh Debian bookworm, in a chroot (root)
 	scripts/demo-in-chroot.sh
+
+fuzz: build guests ## fuzz targets, SECONDS=60 each, two at a time; FUZZ="pairs callouts …" for some
+	SECONDS_EACH="$(or $(SECONDS),60)" scripts/fuzz.sh $(FUZZ)
 
 bench: build guests ## what a plugin costs beside plain Lua (wrk)
 	scripts/bench.sh
