@@ -40,6 +40,12 @@
 // Call `rpw_run_timers` in `status` milliseconds.
 #define RPW_EFFECT_TIMER 8
 
+// Make the connection `connection`, which is the caller's from now on.
+#define RPW_EFFECT_GRPC_OPEN 9
+
+// The connection `serial` has something to do.
+#define RPW_EFFECT_GRPC_WAKE 10
+
 // Counts changes of this interface: the Lua files check it when they load the
 // library.
 #define RPW_ABI 1
@@ -136,6 +142,9 @@
 // A callout that is being performed.
 typedef struct rpw_callout rpw_callout;
 
+// A connection.
+typedef struct rpw_connection rpw_connection;
+
 // A loaded plugin.
 typedef struct rpw_plugin rpw_plugin;
 
@@ -192,6 +201,7 @@ typedef struct rpw_effect {
     const struct rpw_pair *pairs;
     int32_t pair_count;
     struct rpw_callout *callout;
+    struct rpw_connection *connection;
 } rpw_effect;
 
 // What a call waits for.
@@ -318,6 +328,77 @@ int32_t rpw_callout_fail(struct rpw_callout *callout, const char *reason, int32_
 //
 // `callout` must come from an effect and not be used again.
 void rpw_callout_free(struct rpw_callout *callout);
+
+// The number that wakes this connection.
+//
+// # Safety
+//
+// `connection` must be alive.
+uint32_t rpw_connection_serial(const struct rpw_connection *connection);
+
+// Where to connect to: host, port and the other nodes that are left; TLS is the
+// library's. The strings live until the next call for this connection.
+//
+// # Safety
+//
+// `connection` must be alive, `target` writable.
+void rpw_connection_target(const struct rpw_connection *connection, struct rpw_target *target);
+
+// The connection is there.
+//
+// # Safety
+//
+// `connection` must be alive.
+void rpw_connection_open(const struct rpw_connection *connection);
+
+// Feeds received bytes; none at all say that the peer closed.
+//
+// # Safety
+//
+// `connection` must be alive, the bytes readable.
+void rpw_connection_receive(const struct rpw_connection *connection, const char *data, int32_t len);
+
+// The bytes to send; the string lives until the next call for this connection.
+// Gives their number: 0, there are none.
+//
+// # Safety
+//
+// `connection` must be alive, `output` writable.
+int32_t rpw_connection_output(const struct rpw_connection *connection, struct rpw_str *output);
+
+// Tells a guest what the next call has come to (`proxy_on_grpc_…`). Gives 1, or
+// -1 when the callback failed; 0: there is nothing to tell. There may be
+// effects to pull.
+//
+// # Safety
+//
+// `connection` must be alive.
+int32_t rpw_connection_deliver(const struct rpw_connection *connection);
+
+// Ends calls whose time is over; `exiting`: the worker ends, and with it the
+// streams that no request waits for. Gives the milliseconds until the next look
+// at the latest, or -1: the connection is to be closed.
+//
+// # Safety
+//
+// `connection` must be alive.
+int32_t rpw_connection_look(const struct rpw_connection *connection, int32_t exiting);
+
+// The connection is no more, or never was: its calls fail, or go over another.
+//
+// # Safety
+//
+// `connection` must be alive, the reason readable.
+void rpw_connection_fail(const struct rpw_connection *connection,
+                         const char *reason,
+                         int32_t reason_len);
+
+// Frees a connection. Guests do not hear of calls that are still on it.
+//
+// # Safety
+//
+// `connection` must come from an effect and not be used again.
+void rpw_connection_free(struct rpw_connection *connection);
 
 // Pulls the next piece of work: the request's own first, then what is no
 // request's. `root` and `request` may be NULL: then only the latter. Gives

@@ -6,7 +6,8 @@
 #
 #   runtime  nginx with lua-nginx-module, lua-cjson
 #   build    a Rust new enough for wasmtime, a C compiler, make
-#   prove    runtime, Test::Nginx and what the tests in t/ call
+#   prove    runtime, grpcio, Test::Nginx and what the tests in t/ call
+#   grpcio   a gRPC server for tests, out of a Python package
 #   lint     luacheck, shellcheck, and rustfmt and clippy beside Debian's Rust
 #   test     all of these and luarocks
 #   matrix   debootstrap, for the chroots of other Debian releases
@@ -22,6 +23,7 @@ packages=()    # of the system's own sources
 want_rust=     # a Rust from Debian
 want_lint=     # rustfmt and clippy that fit it
 want_testnginx=
+want_grpcio=
 
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
@@ -70,7 +72,16 @@ group() {
         need perl have prove
         need python3 have python3
         need curl have curl
+        need openssl have openssl
         test_nginx_is_there || want_testnginx=1
+        group grpcio
+        ;;
+    grpcio)
+        # Without a python3 it is not known yet for which one.
+        if ! have python3 || [[ ! -d $(grpcio_dir) ]]; then
+            need python3-pip python3 -m pip --version
+            want_grpcio=1
+        fi
         ;;
     lint)
         need lua-check have luacheck
@@ -90,6 +101,7 @@ group() {
         group runtime
         group build
         need python3 have python3
+        group grpcio
         # A binary wheel is all that is wanted of it.
         need python3-pip python3 -m pip --version
         need wabt have wasm2wat
@@ -167,12 +179,25 @@ install_testnginx() {
     apt_install "$dir"/libtest-nginx-perl_*.deb
 }
 
+# A binary package, of which one copy serves all clones.
+install_grpcio() {
+    local dir new
+    dir=$(grpcio_dir)
+    new=$dir.new
+    step "fetching grpcio into $dir"
+    rm -rf "$new"
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check \
+        --only-binary :all: --target "$new" -r "$REPO/t/lib/requirements.txt"
+    mv "$new" "$dir"
+}
+
 [[ $# -gt 0 ]] || set -- test
 for name in "$@"; do
     group "$name"
 done
 
 if [[ ${#packages[@]} == 0 && -z $want_rust$want_lint$want_testnginx ]]; then
+    [[ -z $want_grpcio ]] || install_grpcio
     exit 0
 fi
 
@@ -205,3 +230,4 @@ if [[ -n $want_rust$want_lint ]]; then
 fi
 
 [[ -z $want_testnginx ]] || install_testnginx
+[[ -z $want_grpcio ]] || install_grpcio

@@ -27,6 +27,15 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 [[ -x ${HOME:-/root}/.cargo/bin/cargo ]] && PATH=${HOME:-/root}/.cargo/bin:$PATH
 export PATH
 
+# The gRPC server of the tests in t/, for this python3; another pin is another
+# folder.
+grpcio_dir() {
+    local pin python
+    pin=$(sed -n 's/^grpcio==//p' "$REPO/t/lib/requirements.txt")
+    python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    echo "$CACHE/grpcio-$pin-python$python"
+}
+
 step() { printf '==> %s\n' "$*" >&2; }
 warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { warn "$@"; exit 1; }

@@ -22,6 +22,10 @@ export TEST_NGINX_SLEEP=${TEST_NGINX_SLEEP:-0.02}
 export TEST_NGINX_FAST_SHUTDOWN=${TEST_NGINX_FAST_SHUTDOWN:-1}
 # A cold compilation of a large guest takes seconds.
 export TEST_NGINX_TIMEOUT=${TEST_NGINX_TIMEOUT:-15}
+if [[ -z ${PROXY_WASM_GRPCIO:-} ]] && have python3; then
+    PROXY_WASM_GRPCIO=$(grpcio_dir)
+    export PROXY_WASM_GRPCIO
+fi
 # A proxy of the machine's is not meant for 127.0.0.1.
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 

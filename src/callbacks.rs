@@ -63,6 +63,10 @@ callbacks! {
     proxy_on_response_body(context: u32, size: u32, end_of_stream: u32) -> u32;
     proxy_on_response_trailers(context: u32, trailers: u32) -> u32;
     proxy_on_http_call_response(root: u32, token: u32, headers: u32, size: u32, trailers: u32) -> ();
+    proxy_on_grpc_receive_initial_metadata(root: u32, token: u32, headers: u32) -> ();
+    proxy_on_grpc_receive(root: u32, token: u32, size: u32) -> ();
+    proxy_on_grpc_receive_trailing_metadata(root: u32, token: u32, headers: u32) -> ();
+    proxy_on_grpc_close(root: u32, token: u32, status: u32) -> ();
     proxy_on_tick(root: u32) -> ();
     proxy_on_queue_ready(root: u32, token: u32) -> ();
     proxy_on_foreign_function(root: u32, function: u32, size: u32) -> ();

@@ -205,3 +205,35 @@ pub const SCARCE_ROOM_TO_GROW: u64 = 8 << 20;
 
 /// Where address space is scarce: bytes behind a memory that trap.
 pub const SCARCE_GUARD: u64 = 64 << 10;
+
+/// Bytes of one message of a gRPC callout's answer: as for other callouts.
+pub const MAX_GRPC_MESSAGE: usize = 16 << 20;
+
+/// Bytes that a plugin may have given a gRPC stream and the upstream has not
+/// taken yet: one message of the largest size, and a little.
+pub const MAX_GRPC_QUEUED: usize = 17 << 20;
+
+/// Bytes of the headers or trailers of a gRPC answer.
+pub const MAX_GRPC_METADATA: u32 = 64 << 10;
+
+/// Bytes that a gRPC upstream may send ahead, for each stream and for all of a
+/// connection.
+pub const GRPC_WINDOW: u32 = 1 << 20;
+
+/// gRPC calls of one instance at a time: each takes memory of the worker's.
+pub const MAX_GRPC_CALLS: usize = 1000;
+
+/// Calls that one connection carries at a time, where the upstream allows more:
+/// they share its window.
+pub const MAX_GRPC_STREAMS: usize = 100;
+
+/// Connections of gRPC in one worker: each has a connection of nginx's, of which
+/// the requests need some, too.
+pub const MAX_GRPC_CONNECTIONS: usize = 128;
+
+/// Calls that one connection carries before the next one is made: nginx frees
+/// what reading and writing take from a timer's memory only when that is over.
+pub const MAX_GRPC_CARRIED: u32 = 10_000;
+
+/// Milliseconds that a connection is kept without a call: as other connections.
+pub const GRPC_IDLE_MS: u32 = 60_000;

@@ -12,6 +12,7 @@ mod allowed;
 mod block;
 mod chunked;
 mod error;
+pub mod grpc;
 mod head;
 pub mod http1;
 mod request;

@@ -118,6 +118,17 @@ impl TlsConfig {
     }
 }
 
+impl TlsConfig {
+    /// The same, offering these protocols instead.
+    pub fn with_alpn(&self, alpn: &[&[u8]]) -> TlsConfig {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        TlsConfig {
+            config: Arc::new(config),
+        }
+    }
+}
+
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
     CertificateDer::pem_slice_iter(pem).collect()
 }

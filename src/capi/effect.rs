@@ -1,13 +1,16 @@
 //! Deferred work, pulled by Lua.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use libc::c_void;
 
 use super::callout::rpw_callout;
+use super::connection::rpw_connection;
 use super::handle::{request, rpw_pair, rpw_str, wall};
 use super::plugin::rpw_root;
 use crate::context::{Effect, LocalResponse};
+use crate::plugin::connections::{Owner, Placed, next_placed, place};
 use crate::plugin::registry;
 
 /// Answer the request: `status`, `text` (details), `pairs`, `body`.
@@ -28,6 +31,11 @@ pub const RPW_EFFECT_CLOSE_STREAM: i32 = 7;
 /// Call `rpw_run_timers` in `status` milliseconds.
 pub const RPW_EFFECT_TIMER: i32 = 8;
 
+/// Make the connection `connection`, which is the caller's from now on.
+pub const RPW_EFFECT_GRPC_OPEN: i32 = 9;
+/// The connection `serial` has something to do.
+pub const RPW_EFFECT_GRPC_WAKE: i32 = 10;
+
 /// One piece of work; which fields say something depends on its kind.
 #[repr(C)]
 pub struct rpw_effect {
@@ -38,6 +46,7 @@ pub struct rpw_effect {
     pub pairs: *const rpw_pair,
     pub pair_count: i32,
     pub callout: *mut rpw_callout,
+    pub connection: *mut rpw_connection,
 }
 
 /// Keeps what the last effect's strings point to.
@@ -90,18 +99,42 @@ pub unsafe extern "C" fn rpw_next_effect(
 /// Work of any plugin that is no request's own. A callout whose instance was
 /// lost meanwhile is no work.
 fn next_shared() -> Option<(i32, rpw_effect)> {
+    if let Some(placed) = next_placed() {
+        return Some(connect(placed));
+    }
     while let Some((plugin, effect)) = registry::next_effect() {
-        let Effect::HttpCall { token } = effect else {
-            return Some(fill(effect));
-        };
-        let exchange = plugin.borrow_mut().begin_callout(token);
-        if let Some(exchange) = exchange {
-            let mut filled = empty();
-            filled.callout = rpw_callout::new(plugin, exchange);
-            return Some((RPW_EFFECT_HTTP_CALL, filled));
+        match effect {
+            Effect::HttpCall { token } => {
+                let exchange = plugin.borrow_mut().begin_callout(token);
+                if let Some(exchange) = exchange {
+                    let mut filled = empty();
+                    filled.callout = rpw_callout::new(plugin, exchange);
+                    return Some((RPW_EFFECT_HTTP_CALL, filled));
+                }
+            }
+            Effect::GrpcOpen { token } => {
+                let call = plugin.borrow_mut().begin_grpc(token);
+                if let Some(call) = call {
+                    let plugin = Rc::downgrade(&plugin);
+                    return Some(connect(place(Owner { plugin, token }, call)));
+                }
+            }
+            effect => return Some(fill(effect)),
         }
     }
     None
+}
+
+/// A connection that is to be made, or that has another call.
+fn connect(placed: Placed) -> (i32, rpw_effect) {
+    match placed {
+        Placed::New(pooled) => {
+            let mut filled = empty();
+            filled.connection = rpw_connection::new(pooled);
+            (RPW_EFFECT_GRPC_OPEN, filled)
+        }
+        Placed::On(connection) => fill(Effect::GrpcWake { connection }),
+    }
 }
 
 fn empty() -> rpw_effect {
@@ -113,6 +146,7 @@ fn empty() -> rpw_effect {
         pairs: std::ptr::null(),
         pair_count: 0,
         callout: std::ptr::null_mut(),
+        connection: std::ptr::null_mut(),
     }
 }
 
@@ -156,7 +190,13 @@ fn fill(effect: Effect) -> (i32, rpw_effect) {
             filled.status = i32::try_from(after_ms).unwrap_or(i32::MAX);
             RPW_EFFECT_TIMER
         }
-        Effect::HttpCall { .. } => unreachable!("callouts are no request's own"),
+        Effect::GrpcWake { connection } => {
+            filled.serial = connection;
+            RPW_EFFECT_GRPC_WAKE
+        }
+        Effect::HttpCall { .. } | Effect::GrpcOpen { .. } => {
+            unreachable!("callouts are no request's own")
+        }
     };
     lent.pairs = lent
         .headers

@@ -15,6 +15,7 @@
 //! * `request` is nginx's `ngx_http_request_t *`.
 
 mod callout;
+mod connection;
 mod effect;
 mod error;
 mod foreign;

@@ -46,6 +46,10 @@ pub enum Effect {
     Timer { after_ms: u32 },
     /// Performs the callout of this token.
     HttpCall { token: u32 },
+    /// Gives the gRPC callout of this token to a connection.
+    GrpcOpen { token: u32 },
+    /// This connection has something to send, or a call to end.
+    GrpcWake { connection: u32 },
 }
 
 impl Effect {

@@ -6,6 +6,7 @@ pub mod contexts;
 pub mod effect;
 pub mod foreign;
 mod front_map;
+mod grpc;
 pub mod hasher;
 pub mod header_list;
 pub mod http_contexts;
@@ -16,6 +17,7 @@ pub mod state;
 
 pub use contexts::{Contexts, HttpContext, Ids, RootContext};
 pub use effect::{Effect, LocalResponse};
+pub use grpc::{GrpcCall, GrpcNews};
 pub use header_list::HeaderList;
 pub use phase::Stage;
 pub use request::RequestState;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::contexts::{Contexts, HttpContext, Ids, RootContext};
 use super::effect::Effect;
+use super::grpc::{GrpcCall, GrpcNews};
 use super::hasher::FastMap;
 use super::log::LogBudget;
 use super::request::{Header, RequestState};
@@ -110,11 +111,14 @@ pub struct State {
     pub callouts: FastMap<u32, Callout>,
     /// Bytes that are kept for them.
     callout_bytes: usize,
+    pub grpc: FastMap<u32, GrpcCall>,
     last_token: u32,
     /// Upstreams that it was refused, as far as the log has them.
     pub denied: Vec<Vec<u8>>,
     /// The answer that `proxy_on_http_call_response` is about.
     pub callout_response: Option<Response>,
+    /// What a callback of a gRPC callout is about.
+    pub grpc_news: GrpcNews,
     /// What `proxy_on_foreign_function` is about.
     pub call_data: Option<Vec<u8>>,
     pub shared: Shared,
@@ -146,9 +150,11 @@ impl State {
             effects: VecDeque::new(),
             callouts: FastMap::default(),
             callout_bytes: 0,
+            grpc: FastMap::default(),
             last_token: 0,
             denied: Vec::new(),
             callout_response: None,
+            grpc_news: GrpcNews::default(),
             call_data: None,
             shared,
             stdio: Stdio::default(),
@@ -207,7 +213,7 @@ impl State {
     /// Forgets an http context.
     pub fn remove_http(&mut self, id: u32) {
         let http = self.contexts.http.get(&id);
-        let named = http.is_some_and(|http| http.callouts > 0);
+        let named = http.is_some_and(|http| http.callouts > 0) || self.is_named_by_grpc(id);
         if let Some(request) = self.contexts.remove_http(id, named) {
             request.release();
         }
@@ -215,6 +221,7 @@ impl State {
 
     /// Forgets a root context.
     pub fn remove_root(&mut self, id: u32) {
+        self.cancel_grpc(Some(id));
         let named = self.names_root(id);
         self.contexts.remove_root(id, named);
     }
@@ -236,10 +243,13 @@ impl State {
             }
             http.lose(self.calls, self.current.active);
         }
-        self.effects
-            .retain(|effect| !matches!(effect, Effect::HttpCall { .. } | Effect::Timer { .. }));
+        self.effects.retain(|effect| {
+            use Effect::{GrpcOpen, HttpCall, Timer};
+            !matches!(effect, HttpCall { .. } | GrpcOpen { .. } | Timer { .. })
+        });
         self.callouts.clear();
         self.callout_bytes = 0;
+        self.cancel_grpc(None);
         self.done.clear();
         self.contexts.forget_pending_roots();
         let mut had_timers = false;
@@ -289,6 +299,11 @@ impl State {
                     *after_ms = (*after_ms).min(*again);
                     return;
                 }
+                (Effect::GrpcWake { connection }, Effect::GrpcWake { connection: again })
+                    if *connection == *again =>
+                {
+                    return;
+                }
                 _ => {}
             }
         }
@@ -335,6 +350,7 @@ impl State {
     /// http context: a callout in flight, or another living http context.
     pub fn hope_for(&self, id: u32) -> bool {
         !self.callouts.is_empty()
+            || !self.grpc.is_empty()
             || self.contexts.roots.values().any(RootContext::has_timers)
             || self
                 .contexts
@@ -367,12 +383,7 @@ impl State {
             self.log(LogLevel::Error, line.as_bytes());
             return Err(Status::InternalFailure);
         }
-        let token = loop {
-            self.last_token = self.last_token.wrapping_add(1);
-            if self.last_token != 0 && !self.callouts.contains_key(&self.last_token) {
-                break self.last_token;
-            }
-        };
+        let token = self.new_token();
         if let Some(http) = self.contexts.http.get_mut(&callout.origin.http) {
             http.callouts += 1;
         }
@@ -382,18 +393,39 @@ impl State {
         Ok(token)
     }
 
+    pub(super) fn new_token(&mut self) -> u32 {
+        loop {
+            self.last_token = self.last_token.wrapping_add(1);
+            let token = &self.last_token;
+            let taken = self.callouts.contains_key(token) || self.grpc.contains_key(token);
+            if *token != 0 && !taken {
+                return *token;
+            }
+        }
+    }
+
+    /// True when a callout could still lead a guest to an http context.
+    fn is_named(&self, id: u32) -> bool {
+        let mut callouts = self.callouts.values();
+        callouts.any(|callout| callout.origin.http == id) || self.is_named_by_grpc(id)
+    }
+
+    /// A callout of this origin is over.
+    pub(super) fn forget_named(&mut self, origin: Origin) {
+        let id = origin.http;
+        if id != 0 && !self.contexts.http.contains_key(&id) && !self.is_named(id) {
+            self.contexts.forget_id(id, origin.root);
+        }
+    }
+
     /// Ends a callout.
     pub fn finish_callout(&mut self, token: u32) -> Option<Callout> {
         let callout = self.callouts.remove(&token)?;
         self.callout_bytes -= callout.bytes;
-        let id = callout.origin.http;
-        match self.contexts.http.get_mut(&id) {
-            Some(http) => http.callouts -= 1,
-            None if id != 0 && !self.callouts.values().any(|other| other.origin.http == id) => {
-                self.contexts.forget_id(id, callout.origin.root);
-            }
-            None => {}
+        if let Some(http) = self.contexts.http.get_mut(&callout.origin.http) {
+            http.callouts -= 1;
         }
+        self.forget_named(callout.origin);
         let root = callout.origin.root;
         if !self.contexts.roots.contains_key(&root) && !self.names_root(root) {
             self.contexts.forget_root_id(root);

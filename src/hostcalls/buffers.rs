@@ -61,9 +61,10 @@ fn read(state: &mut State, buffer: BufferType, visit: &mut dyn FnMut(&[u8])) -> 
             visit(&root.ok_or(Status::NotFound)?.configuration);
         }
         BufferType::CallData => visit(state.call_data.as_deref().unwrap_or_default()),
-        BufferType::DownstreamData | BufferType::UpstreamData | BufferType::GrpcCallMessage => {
-            visit(&[]);
+        BufferType::GrpcCallMessage => {
+            visit(state.grpc_news.message.as_deref().unwrap_or_default());
         }
+        BufferType::DownstreamData | BufferType::UpstreamData => visit(&[]),
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::callout::{NoRoute, Request};
 use crate::context::{Callout, Origin};
 
 /// Where nothing else is said, a callout may take this long (milliseconds).
-const DEFAULT_TIMEOUT_MS: u32 = 60_000;
+pub(super) const DEFAULT_TIMEOUT_MS: u32 = 60_000;
 
 /// Leaves a callout for Lua. The answer is the root context's, as on Envoy.
 ///
@@ -65,7 +65,7 @@ pub fn http_call(
 }
 
 /// True for an upstream whose denial is not in the log yet.
-fn is_news(call: &mut Call, upstream: &[u8]) -> bool {
+pub(super) fn is_news(call: &mut Call, upstream: &[u8]) -> bool {
     let upstream = &upstream[..upstream.len().min(MAX_SHOWN)];
     let denied = &mut call.state.denied;
     let news = denied.len() < MAX_DENIED && !denied.iter().any(|name| name == upstream);
@@ -83,13 +83,13 @@ fn refuse(call: &mut Call, upstream: &[u8], why: &str) -> Result<u32, Status> {
     Err(Status::BadArgument)
 }
 
-/// The status of the last answer: of a failed callout 11, of an answered one
-/// 0, each without a message.
+/// The status of the last answer: of a gRPC callout its own, with its message;
+/// of a failed HTTP callout 11, of an answered one 0, each without a message.
 pub fn get_status(call: &mut Call) -> Result<u32, Status> {
-    let failed = call.state.callout_failed();
-    Ok(if failed {
-        Status::BrokenConnection as u32
-    } else {
-        0
-    })
+    let Call { state, out } = call;
+    if state.callout_failed() {
+        return Ok(Status::BrokenConnection as u32);
+    }
+    out.extend_from_slice(&state.grpc_news.status_message);
+    Ok(state.grpc_news.status)
 }

@@ -23,7 +23,9 @@ enum Map {
     ResponseTrailers,
     Callout,
     CalloutTrailers,
-    /// Trailers of the request and gRPC metadata: nothing to read, nothing to write.
+    GrpcInitial,
+    GrpcTrailing,
+    /// Trailers of the request: nothing to read, nothing to write.
     Absent,
 }
 
@@ -34,6 +36,8 @@ fn resolve(state: &State, map: MapType) -> Map {
         MapType::HttpResponseTrailers => Map::ResponseTrailers,
         MapType::HttpCallResponseHeaders => Map::Callout,
         MapType::LegacyHttpCallResponseTrailers => Map::CalloutTrailers,
+        MapType::GrpcCallInitialMetadata => Map::GrpcInitial,
+        MapType::GrpcCallTrailingMetadata => Map::GrpcTrailing,
         MapType::HttpCallResponseTrailers => {
             // The oldest Rust SDK says 7 and means the headers. Where there
             // are no trailers, nobody else asks for them.
@@ -105,6 +109,14 @@ fn collect(call: &mut Call, map: MapType) -> Result<(), Status> {
             );
             Ok(())
         }
+        Map::GrpcInitial => {
+            push_all(&mut encoder, call.grpc_news.initial_metadata.as_ref());
+            Ok(())
+        }
+        Map::GrpcTrailing => {
+            push_all(&mut encoder, call.grpc_news.trailing_metadata.as_ref());
+            Ok(())
+        }
         Map::Absent => Ok(()),
     };
     call.state.encoder = encoder;
@@ -163,8 +175,16 @@ pub fn get_header_map_value(call: &mut Call, map: MapType, key: &[u8]) -> Result
             Ok(request) => trailers::get(&*call.state.host, &request, key, call.out),
             Err(_) => Err(Status::NotFound),
         },
-        Map::Callout => first(call, key, |response| &response.headers),
-        Map::CalloutTrailers => first(call, key, |response| &response.trailers),
+        Map::Callout => first(call, key, |state| {
+            state.callout_response.as_ref().map(|it| &it.headers)
+        }),
+        Map::CalloutTrailers => first(call, key, |state| {
+            state.callout_response.as_ref().map(|it| &it.trailers)
+        }),
+        Map::GrpcInitial => first(call, key, |state| state.grpc_news.initial_metadata.as_ref()),
+        Map::GrpcTrailing => first(call, key, |state| {
+            state.grpc_news.trailing_metadata.as_ref()
+        }),
         Map::Absent => Err(Status::NotFound),
     };
     let found = match found {
@@ -210,11 +230,11 @@ fn get_response_header(call: &mut Call, key: &[u8]) -> Result<(), Status> {
 fn first(
     call: &mut Call,
     key: &[u8],
-    of: impl Fn(&crate::callout::Response) -> &Vec<Header>,
+    of: impl Fn(&State) -> Option<&Vec<Header>>,
 ) -> Result<(), Status> {
     let Call { state, out } = call;
-    let response = state.callout_response.as_ref().ok_or(Status::NotFound)?;
-    let (_, value) = of(response)
+    let (_, value) = of(state)
+        .ok_or(Status::NotFound)?
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(key))
         .ok_or(Status::NotFound)?;

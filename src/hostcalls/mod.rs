@@ -8,6 +8,7 @@ mod clocks;
 mod contexts;
 pub mod env;
 mod foreign;
+mod grpc;
 mod headers;
 mod logging;
 mod metrics;
@@ -91,11 +92,19 @@ table! {
             ) -> (token: u32) };
     }
     "gRPC callouts" {
-        "proxy_grpc_call" = { unimplemented };
-        "proxy_grpc_stream" = { unimplemented };
-        "proxy_grpc_send" = { unimplemented };
-        "proxy_grpc_cancel" = { unimplemented };
-        "proxy_grpc_close" = { unimplemented };
+        "proxy_grpc_call"
+            = { grpc::grpc_call(
+                upstream: bytes, service: bytes, method: bytes, metadata: bytes, message: bytes,
+                timeout: u32
+            ) -> (token: u32) };
+        "proxy_grpc_stream"
+            = { grpc::grpc_stream(
+                upstream: bytes, service: bytes, method: bytes, metadata: bytes
+            ) -> (token: u32) };
+        "proxy_grpc_send"
+            = { grpc::grpc_send(token: u32, message: bytes, end_of_stream: u32) -> () };
+        "proxy_grpc_cancel" = { grpc::grpc_cancel(token: u32) -> () };
+        "proxy_grpc_close" = { grpc::grpc_close(token: u32) -> () };
         "proxy_get_status" = { callouts::get_status() -> (code: u32, message: bytes) };
     }
     "Shared data" {

@@ -10,7 +10,7 @@ use super::run::{Flags, Outcome};
 use crate::abi::limits::CODE_POLL_MS;
 use crate::abi::types::LogLevel;
 use crate::context::log::log_line;
-use crate::context::{Current, Effect};
+use crate::context::{Current, Effect, GrpcNews};
 use crate::host::{Phase, Request};
 use crate::hostcalls::wasi;
 use crate::vm::Trap;
@@ -74,6 +74,7 @@ impl Plugin {
         state.tell_dropped_lines();
         state.restricted = false;
         state.callout_response = None;
+        state.grpc_news = GrpcNews::default();
         state.call_data = None;
         let had_timers = state.lose_contexts();
         state.current = Current::default();

@@ -52,18 +52,15 @@ the guest aborted
 
 
 === TEST 4: not built: a row that is not answers UNIMPLEMENTED
+--- plugin_guest: unbuilt_imports
 --- plugin
-request_headers proxy_grpc_call "u" "s" "m" "" "msg" 1000 *
-request_headers proxy_grpc_stream "u" "s" "m" "" *
-request_headers grpc_send 1 x true
-request_headers grpc_cancel 1
-request_headers grpc_close 1
+--- response_body
+hello
 --- plugin_log
-proxy_grpc_call("u" "s" "m" "" "msg" 1000 *) = UNIMPLEMENTED
-proxy_grpc_stream("u" "s" "m" "" *) = UNIMPLEMENTED
-grpc_send(1 x true) = UNIMPLEMENTED
-grpc_cancel(1) = UNIMPLEMENTED
-grpc_close(1) = UNIMPLEMENTED
+proxy_remove_metric: 12
+proxy_delete_timer: 12
+--- error_log
+env.proxy_remove_metric is not implemented, env.proxy_delete_timer is not implemented
 
 
 

@@ -48,6 +48,7 @@ pub const LUA: &[&str] = &[
     "resty.proxy_wasm.connection",
     "resty.proxy_wasm.dispatcher",
     "resty.proxy_wasm.callout",
+    "resty.proxy_wasm.grpc",
     "resty.proxy_wasm.clock",
     "resty.proxy_wasm.effects",
     "resty.proxy_wasm.timer",

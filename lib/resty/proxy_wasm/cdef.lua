@@ -15,6 +15,8 @@ static const int32_t RPW_EFFECT_RESUME = 5;
 static const int32_t RPW_EFFECT_HTTP_CALL = 6;
 static const int32_t RPW_EFFECT_CLOSE_STREAM = 7;
 static const int32_t RPW_EFFECT_TIMER = 8;
+static const int32_t RPW_EFFECT_GRPC_OPEN = 9;
+static const int32_t RPW_EFFECT_GRPC_WAKE = 10;
 static const int32_t RPW_ABI = 1;
 static const int32_t RPW_FOREIGN = -4;
 static const int32_t RPW_MISBEHAVED = -5;
@@ -46,6 +48,8 @@ static const int32_t RPW_TLS_HANDSHAKE = 0;
 static const int32_t RPW_TLS_READY = 1;
 static const int32_t RPW_TLS_ENDED = 2;
 typedef struct rpw_callout rpw_callout;
+
+typedef struct rpw_connection rpw_connection;
 
 typedef struct rpw_plugin rpw_plugin;
 
@@ -93,6 +97,7 @@ typedef struct rpw_effect {
     const struct rpw_pair *pairs;
     int32_t pair_count;
     struct rpw_callout *callout;
+    struct rpw_connection *connection;
 } rpw_effect;
 
 typedef struct rpw_question {
@@ -167,6 +172,26 @@ int32_t rpw_callout_deliver(struct rpw_callout *callout);
 int32_t rpw_callout_fail(struct rpw_callout *callout, const char *reason, int32_t reason_len);
 
 void rpw_callout_free(struct rpw_callout *callout);
+
+uint32_t rpw_connection_serial(const struct rpw_connection *connection);
+
+void rpw_connection_target(const struct rpw_connection *connection, struct rpw_target *target);
+
+void rpw_connection_open(const struct rpw_connection *connection);
+
+void rpw_connection_receive(const struct rpw_connection *connection, const char *data, int32_t len);
+
+int32_t rpw_connection_output(const struct rpw_connection *connection, struct rpw_str *output);
+
+int32_t rpw_connection_deliver(const struct rpw_connection *connection);
+
+int32_t rpw_connection_look(const struct rpw_connection *connection, int32_t exiting);
+
+void rpw_connection_fail(const struct rpw_connection *connection,
+                         const char *reason,
+                         int32_t reason_len);
+
+void rpw_connection_free(struct rpw_connection *connection);
 
 int32_t rpw_next_effect(const struct rpw_root *root, void *pointer, struct rpw_effect *effect);
 

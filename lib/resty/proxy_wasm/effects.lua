@@ -5,6 +5,7 @@ local semaphore = require "ngx.semaphore"
 local library = require "resty.proxy_wasm.lib"
 local foreign = require "resty.proxy_wasm.foreign"
 local callout = require "resty.proxy_wasm.callout"
+local grpc = require "resty.proxy_wasm.grpc"
 local clock = require "resty.proxy_wasm.clock"
 
 
@@ -201,6 +202,16 @@ local function http_call(e)
 end
 
 
+local function connect(e)
+    grpc.start(e.connection)
+end
+
+
+local function wake(e)
+    grpc.wake(e.serial)
+end
+
+
 -- By the numbers of src/capi/effect.rs.
 local perform = {
     [lib.RPW_EFFECT_LOCAL_RESPONSE]    = local_response,
@@ -211,6 +222,8 @@ local perform = {
     [lib.RPW_EFFECT_HTTP_CALL]         = http_call,
     [lib.RPW_EFFECT_CLOSE_STREAM]      = close_stream,
     [lib.RPW_EFFECT_TIMER]             = timer,
+    [lib.RPW_EFFECT_GRPC_OPEN]         = connect,
+    [lib.RPW_EFFECT_GRPC_WAKE]         = wake,
 }
 _M.perform = perform
 
@@ -291,6 +304,7 @@ end
 
 
 callout.set_drain(_M.drain)
+grpc.set_drain(_M.drain)
 clock.set_drain(_M.drain)
 
 return _M
