@@ -28,7 +28,7 @@ from harness import http1, http2, transcript  # noqa: E402
 from harness.case import ANY, Case, Plugin, get, reply  # noqa: E402
 from harness.envoy import Envoy  # noqa: E402
 from harness.nginx import Nginx  # noqa: E402
-from harness.servers import Server  # noqa: E402
+from harness.servers import GrpcServer, Server  # noqa: E402
 from harness.table import Library  # noqa: E402
 from harness.recorded import Recorded  # noqa: E402
 
@@ -64,7 +64,7 @@ def load_cases():
 
 
 class Side:
-    """A proxy, and the two servers behind it."""
+    """A proxy, and the servers behind it."""
 
     def __init__(self, make):
         self.origin = Server()
@@ -73,7 +73,9 @@ class Side:
         # Taken, but nobody listens.
         self.dead = socket.socket()
         self.dead.bind(("127.0.0.1", 0))
+        self.grpc = GrpcServer()
         self.ports = {"origin": self.origin.port, "callout": self.callout.port,
+                      "grpc": self.grpc.port,
                       "dead": self.dead.getsockname()[1],
                       # Names that published plugins, and test guests, call.
                       "httpbin": self.callout.port, "auth": self.callout.port}

@@ -38,6 +38,8 @@ if [[ -z $envoy ]]; then
     envoy=$CACHE/envoy-$pin/envoy
 fi
 
+PROXY_WASM_GRPCIO=${PROXY_WASM_GRPCIO:-$(grpcio_dir)}
+export PROXY_WASM_GRPCIO
 # A proxy of the machine's is not meant for 127.0.0.1.
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 

@@ -30,13 +30,14 @@ def address(port):
 
 
 def cluster(name, port):
+    http1 = {"http_protocol_options": {"enable_trailers": True}}
     return {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "5s",
         "typed_extension_protocol_options": {UPSTREAM_OPTIONS: {
             "@type": TYPE + UPSTREAM_OPTIONS,
-            "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
+            "explicit_http_config": {"http2_protocol_options": {}} if name == "grpc" else http1,
         }},
         "load_assignment": {
             "cluster_name": name,

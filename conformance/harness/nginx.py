@@ -17,7 +17,7 @@ LINE = re.compile(r"^\S+ \S+ \[(\w+)\] .*?\[proxy-wasm\] (\w+\.\d+): (.*?)"
 # itself is compared.
 OURS = re.compile("|".join([
     r"imports that a stub answers",
-    r"a callout to .* (?:failed: |is refused: )",
+    r"a (?:gRPC )?callout to .* (?:failed: |is refused: )",
     r"cannot set ",
     r"the (?:header|trailer) .* is refused: ",
     r"a map of headers is refused: ",

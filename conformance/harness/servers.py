@@ -1,11 +1,33 @@
 """The servers behind the proxies: the origin, and the one that callouts go to. Each proxy has a pair of
 its own, so that what arrives is known to come from it."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 from . import http1
+
+
+SERVER = Path(__file__).resolve().parents[2] / "t" / "lib" / "grpc_server.py"
+
+
+class GrpcServer:
+    """The gRPC server of the tests; it ends with whoever started it."""
+
+    def __init__(self):
+        environment = dict(os.environ, PYTHONPATH=os.environ.get("PROXY_WASM_GRPCIO", ""),
+                           GRPC_VERBOSITY="NONE")
+        self.process = subprocess.Popen([sys.executable, str(SERVER)], env=environment,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL)
+        said = self.process.stdout.readline().split()
+        if not said:
+            raise SystemExit("no gRPC server: run scripts/deps.sh conformance")
+        self.port = int(said[0])
 
 
 class Server:

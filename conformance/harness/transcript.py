@@ -26,7 +26,9 @@ ORIGIN_FIELDS_LEFT_OUT = {
 MASKS = [
     # Both count their contexts, but not alike: ids mean nothing outside a VM.
     (re.compile(r"\b(context|parent|root|token)=\d+"), r"\1=N"),
-    (re.compile(r"(http_call\(.*\) = OK) \d+"), r"\1 TOKEN"),
+    (re.compile(r"((?:http_call|grpc_call|grpc_stream)\(.*\) = OK) \d+"), r"\1 TOKEN"),
+    # Envoy's headers, as the gRPC server has them.
+    (re.compile(r"x-envoy-[\w-]+: \w+\\n"), ""),
     # What Envoy's HTTP client adds to an answer; a case shows what that does to their number.
     (re.compile(r' "x-envoy-upstream-service-time"="\d+"'), ""),
 ]
