@@ -24,7 +24,7 @@ pub struct RequestState {
     /// In the log phase an ended request can still be read.
     in_log_phase: Cell<bool>,
     /// Tells the request from a later one at the same address.
-    started: u64,
+    number: u64,
     /// An answer without a body stands for its response: what comes of that
     /// is dropped.
     refused: Cell<bool>,
@@ -42,6 +42,7 @@ pub struct RequestState {
 }
 
 thread_local! {
+    static LAST_NUMBER: Cell<u64> = const { Cell::new(0) };
     /// Requests whose response is refused.
     static REFUSED: Cell<u32> = const { Cell::new(0) };
     static REQUESTS: RefCell<FrontMap<Request, Rc<RequestState>>> = RefCell::default();
@@ -72,13 +73,15 @@ impl RequestState {
             _ => Rc::default(),
         };
         ended.set(false);
-        host.watch_end(request, ended.clone())?;
+        let number = LAST_NUMBER.get() + 1;
+        LAST_NUMBER.set(number);
+        host.watch_end(request, ended.clone(), number)?;
         let state = RequestState {
             request,
             users: Cell::new(1),
             ended,
             in_log_phase: Cell::new(false),
-            started: host.start_time(request),
+            number,
             refused: Cell::new(false),
             response_headers: RefCell::default(),
             path: RefCell::default(),
@@ -169,9 +172,10 @@ impl RequestState {
         self.in_log_phase.set(value);
     }
 
-    /// True when it is this very request that the host has at the address.
+    /// In the log phase: true when it is this very request that the host has at
+    /// the address.
     pub fn is_still(&self, host: &dyn Host) -> bool {
-        self.started == host.start_time(self.request)
+        host.is_ending(self.request, self.number)
     }
 
     /// Lets go of a request; the last context that does removes it.

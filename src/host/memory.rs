@@ -258,7 +258,7 @@ impl Host for MemoryHost {
             .unwrap_or(false)
     }
 
-    fn watch_end(&self, request: Request, ended: Rc<Cell<bool>>) -> Result<()> {
+    fn watch_end(&self, request: Request, ended: Rc<Cell<bool>>, _: u64) -> Result<()> {
         let mut requests = self.requests.borrow_mut();
         let entry = requests
             .get_mut(&request.0.get())
@@ -267,12 +267,11 @@ impl Host for MemoryHost {
         Ok(())
     }
 
-    /// Its number: no two requests of this host share one.
-    fn start_time(&self, request: Request) -> u64 {
-        request.0.get() as u64
+    /// No two requests of this host share an address.
+    fn is_ending(&self, _: Request, _: u64) -> bool {
+        true
     }
 
-    /// `visit` may read the host, but not change it.
     fn request_headers(&self, request: Request, visit: Visit) -> Result<()> {
         self.read(request, |found| {
             found
@@ -524,7 +523,7 @@ mod tests {
         let host = MemoryHost::new();
         let r = host.add_request(request());
         let ended = Rc::new(Cell::new(false));
-        host.watch_end(r, ended.clone()).unwrap();
+        host.watch_end(r, ended.clone(), 1).unwrap();
         host.end_request(r);
         assert!(ended.get());
         assert_eq!(variable(&host, r, b"scheme").unwrap(), b"http");

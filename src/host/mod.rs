@@ -72,12 +72,12 @@ pub trait Host {
 
     /// Sets `ended` when the request ends. In its log phase, which comes right
     /// after, the request can still be read; then it must not be named to the
-    /// host again.
-    fn watch_end(&self, request: Request, ended: Rc<Cell<bool>>) -> Result<()>;
+    /// host again. `number` is no other request's.
+    fn watch_end(&self, request: Request, ended: Rc<Cell<bool>>, number: u64) -> Result<()>;
 
-    /// When the request began, in milliseconds: with its address, it tells a
-    /// request from every other.
-    fn start_time(&self, request: Request) -> u64;
+    /// In the log phase: true when it is the request that was watched under
+    /// this number, and no later one at the same address.
+    fn is_ending(&self, request: Request, number: u64) -> bool;
 
     // -- request headers (spec: HTTP fields) -------------------------------
 

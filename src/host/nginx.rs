@@ -12,7 +12,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use super::store::{HeapStore, Store};
-use super::symbols::{LuaHeader, LuaStr, NgxRequest, Symbols};
+use super::symbols::{Cleanup, CleanupHandler, LuaHeader, LuaStr, NgxRequest, Symbols};
 use super::{Host, Phase, Request, Result, Visit, check_header, check_variable, is_framing};
 use crate::abi::Status;
 use crate::abi::types::LogLevel;
@@ -277,24 +277,47 @@ impl Host for NginxHost {
         unsafe { (self.symbols.is_subrequest)(pointer(request)) == 1 }
     }
 
-    fn watch_end(&self, request: Request, ended: Rc<Cell<bool>>) -> Result<()> {
+    fn watch_end(&self, request: Request, ended: Rc<Cell<bool>>, number: u64) -> Result<()> {
+        let room = size_of::<Watch>();
         // SAFETY: the request is live.
-        let cleanup = unsafe { (self.symbols.cleanup_add)(pointer(request), 0).as_mut() }
+        let cleanup = unsafe { (self.symbols.cleanup_add)(pointer(request), room).as_mut() }
             .ok_or(Status::InternalFailure)?;
-        cleanup.data = Rc::into_raw(ended).cast_mut().cast();
+        let watch = Watch {
+            number,
+            ended: Cell::new(Some(ended)),
+            request: pointer(request),
+            cleanup_add: self.symbols.cleanup_add,
+        };
+        // SAFETY: nginx has given room for it, aligned for anything, that stays
+        // as long as the request.
+        unsafe { cleanup.data.cast::<Watch>().write(watch) };
         cleanup.handler = Some(request_ended);
         Ok(())
+    }
+
+    fn is_ending(&self, request: Request, number: u64) -> bool {
+        // What is added leads to what was added before, as the list has no
+        // other door.
+        // SAFETY: the request is live.
+        let mut next = unsafe { (self.symbols.cleanup_add)(pointer(request), 0) };
+        // SAFETY: null, or an entry of the request's list, which stays as long
+        // as the request.
+        while let Some(cleanup) = unsafe { next.as_ref() } {
+            let ours = |handler| ptr::fn_addr_eq(handler, request_ended as CleanupHandler);
+            if cleanup.handler.is_some_and(ours)
+                // SAFETY: `watch_end` has written it for this request.
+                && unsafe { &*cleanup.data.cast::<Watch>() }.number == number
+            {
+                return true;
+            }
+            next = cleanup.next;
+        }
+        false
     }
 
     fn is_first_worker(&self) -> bool {
         // SAFETY: it looks at numbers of the process.
         unsafe { (self.symbols.worker_id)() == 0 }
-    }
-
-    fn start_time(&self, request: Request) -> u64 {
-        // SAFETY: the request is live.
-        let seconds = unsafe { (self.symbols.req_start_time)(pointer(request)) };
-        (seconds * 1000.0) as u64
     }
 
     fn request_headers(&self, request: Request, visit: Visit) -> Result<()> {
@@ -502,15 +525,34 @@ impl Host for NginxHost {
     }
 }
 
-/// What nginx calls when a watched request ends, once, with the flag that
-/// [`NginxHost::watch_end`] gave away.
-extern "C" fn request_ended(ended: *mut c_void) {
+/// Who wants to know of a request's end. It lies in the request's own memory.
+struct Watch {
+    number: u64,
+    /// Until it is told.
+    ended: Cell<Option<Rc<Cell<bool>>>>,
+    request: *mut NgxRequest,
+    cleanup_add: unsafe extern "C" fn(*mut NgxRequest, usize) -> *mut Cleanup,
+}
+
+/// What nginx calls when a watched request ends: with what
+/// [`NginxHost::watch_end`] has written. It enters itself anew: nginx has
+/// emptied its list before, and what is in it in the log phase is of the very
+/// request that has just ended.
+extern "C" fn request_ended(watch: *mut c_void) {
     // Nothing here panics; the wall is the law for what nginx calls.
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: it comes from Rc::into_raw in watch_end, on this thread, and
-        // nginx calls a handler once.
-        let ended = unsafe { Rc::from_raw(ended.cast::<Cell<bool>>()) };
-        ended.set(true);
+        let data = watch;
+        // SAFETY: `watch_end` has written it, and the request, in whose memory
+        // it lies, is still there.
+        let watch = unsafe { &*data.cast::<Watch>() };
+        if let Some(ended) = watch.ended.take() {
+            ended.set(true);
+        }
+        // SAFETY: as above: nginx frees the request after its log phase.
+        if let Some(cleanup) = unsafe { (watch.cleanup_add)(watch.request, 0).as_mut() } {
+            cleanup.data = data;
+            cleanup.handler = Some(request_ended);
+        }
     }));
 }
 
@@ -566,9 +608,21 @@ mod tests {
 
     #[test]
     fn a_request_that_ends_sets_the_flag_and_drops_its_share() {
+        extern "C" fn full(_: *mut NgxRequest, _: usize) -> *mut Cleanup {
+            ptr::null_mut()
+        }
         let ended = Rc::new(Cell::new(false));
-        request_ended(Rc::into_raw(ended.clone()).cast_mut().cast());
-        assert!(ended.get());
-        assert_eq!(Rc::strong_count(&ended), 1);
+        let mut watch = Watch {
+            number: 1,
+            ended: Cell::new(Some(ended.clone())),
+            request: ptr::null_mut(),
+            cleanup_add: full,
+        };
+        // nginx may come twice: when it terminates a request, and frees it.
+        for _ in 0..2 {
+            request_ended(ptr::from_mut(&mut watch).cast());
+            assert!(ended.get());
+            assert_eq!(Rc::strong_count(&ended), 1);
+        }
     }
 }

@@ -55,7 +55,7 @@ impl LuaHeader {
 pub struct Cleanup {
     pub handler: Option<CleanupHandler>,
     pub data: *mut c_void,
-    next: *mut Cleanup,
+    pub next: *mut Cleanup,
 }
 
 /// What nginx calls when a request ends.
@@ -132,7 +132,6 @@ symbols! {
         cleanup_add: c"ngx_http_cleanup_add", (*mut NgxRequest, usize) -> *mut Cleanup;
 
         /// (request). Seconds, with milliseconds behind the point.
-        req_start_time: c"ngx_http_lua_ffi_req_start_time", (*mut NgxRequest) -> c_double;
 
         /// -1 in a process that is no worker, such as the master.
         worker_id: c"ngx_http_lua_ffi_worker_id", () -> c_int;

@@ -183,3 +183,41 @@ driven
 lua_max_running_timers are not enough
 done: context=2
 done: context=3
+
+
+
+=== TEST 6: sweep: at the same address, in the same millisecond, another request is not taken for it
+--- plugin
+request_headers get_header request x-number
+log get_header request x-number
+--- config eval
+$::NO_LOG =~ s/\/t/\/quiet/r . '
+    # Nobody knows of this request before its log phase.
+    location = /bare {
+        log_by_lua_block { chain:log() }
+        return 200 "bare";
+    }
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            local sock, text = client.connect(), ""
+            for i = 1, 40 do
+                text = text .. "GET " .. (i % 2 == 1 and "/quiet" or "/bare") .. " HTTP/1.1\r\n"
+                       .. "Host: localhost\r\nX-Number: " .. i .. "\r\n\r\n"
+            end
+            assert(sock:send(text))
+            for i = 1, 40 do
+                client.read(sock)
+            end
+            client.no_context_left()
+        }
+    }
+'
+--- request
+GET /drive
+--- response_body
+no context left
+--- grep_error_log eval: qr/x-number\) = OK/
+--- grep_error_log_out eval: "x-number) = OK\n" x 20
+--- error_log
+get_header(request x-number) = NOT_FOUND
