@@ -695,3 +695,50 @@ wasm.register_foreign_function("a\0b", function() return "odd name" end)
 request_headers foreign "a\0b"
 --- plugin_log
 foreign("a\0b") = OK "odd name"
+
+
+
+=== TEST 25: Lua has no memory between the question and the answer: the guest gets 10, and the plugin is not busy
+--- prepare
+local library = require "resty.proxy_wasm.lib"
+local to_string = library.to_string
+library.to_string = function(text)
+    if no_memory then
+        error("not enough memory")
+    end
+    return to_string(text)
+end
+package.loaded["resty.proxy_wasm.foreign"] = nil
+require("resty.proxy_wasm").register_foreign_function("echo", function(argument)
+    return argument
+end)
+--- plugin
+request_headers foreign echo one
+--- location
+content_by_lua_block {
+    no_memory = false
+    ngx.say("hello")
+}
+--- config
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            no_memory = true
+            ngx.say(client.outcome("/t"))
+            no_memory = false
+            ngx.say(client.outcome("/t"))
+        }
+    }
+--- request
+GET /drive
+--- response_body
+200 hello
+200 hello
+--- grep_error_log eval: qr/foreign\(echo one\) = .*?(?=,)/
+--- grep_error_log_out
+foreign(echo one) = INTERNAL_FAILURE
+foreign(echo one) = OK "one"
+--- error_log
+a foreign function cannot be called
+--- no_error_log
+is busy

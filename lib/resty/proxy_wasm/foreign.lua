@@ -46,7 +46,7 @@ local _M = {}
 
 local functions = {}
 
-local question = ffi.new("rpw_question[1]")
+local question = ffi.new("rpw_question")
 
 
 -- Makes a function callable from plugins, or with nil no longer so.
@@ -94,24 +94,45 @@ local function call(name, argument)
 end
 
 
+-- Calls the function in question. Gives a status and a result.
+local function serve()
+    local name = to_string(question.name)
+    local status, result = call(name, to_string(question.argument))
+    if status == FAILED or status == MISBEHAVED then
+        result = "the foreign function \"" .. name .. "\" " .. result
+        if ngx_log then
+            ngx_log(ERR, "[proxy-wasm] ", result)
+        end
+    end
+    return status, result
+end
+
+
+local NO_RESULT = "there is no memory for a foreign function"
+
+
+local function complain(why)
+    if ngx_log then
+        ngx_log(ERR, "[proxy-wasm] a foreign function cannot be called: ", tostring(why))
+    end
+end
+
+
 -- Goes on with what a call of the library gave, until it no longer waits for a
--- function; gives what it gives then.
+-- function; gives what it gives then. Whatever fails here, were it for memory,
+-- the call gets an answer: without one its plugin would be busy for ever.
 function _M.run(rc)
     while rc == FOREIGN do
+        -- Neither of these takes memory.
         lib.rpw_foreign_question(question)
-        local number = question[0].number
-        local name = to_string(question[0].name)
-        local ok, status, result = pcall(call, name, to_string(question[0].argument))
-        if not ok then
-            status, result = FAILED, "failed: " .. tostring(status)
+        local number = question.number
+        local ok, status, result = pcall(serve)
+        if ok then
+            rc = lib.rpw_foreign_answer(number, status, result, #result)
+        else
+            pcall(complain, status)
+            rc = lib.rpw_foreign_answer(number, FAILED, NO_RESULT, #NO_RESULT)
         end
-        if status == FAILED or status == MISBEHAVED then
-            result = "the foreign function \"" .. name .. "\" " .. result
-            if ngx_log then
-                ngx_log(ERR, "[proxy-wasm] ", result)
-            end
-        end
-        rc = lib.rpw_foreign_answer(number, status, result, #result)
     end
     return rc
 end
