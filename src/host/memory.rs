@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::nginx::method_bit;
+use super::method::method_bit;
 use super::store::{HeapStore, Store};
 use super::{Host, Phase, Request, Result, Visit, check_header, check_variable, is_framing};
 use crate::abi::Status;

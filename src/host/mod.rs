@@ -6,6 +6,7 @@
 pub mod dict;
 pub mod hosts;
 pub mod memory;
+mod method;
 pub mod nginx;
 pub mod store;
 pub mod symbols;

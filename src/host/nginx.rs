@@ -11,8 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
+use super::method::{HEAD, method_bit};
 use super::store::{HeapStore, Store};
-use super::symbols::{Cleanup, CleanupHandler, LuaHeader, LuaStr, NgxRequest, Symbols};
+use super::symbols::{CleanupAdd, CleanupHandler, LuaHeader, LuaStr, NgxRequest, Symbols};
 use super::{Host, Phase, Request, Result, Visit, check_header, check_variable, is_framing};
 use crate::abi::Status;
 use crate::abi::types::LogLevel;
@@ -23,9 +24,6 @@ use crate::abi::types::LogLevel;
 const OK: c_int = 0;
 const DECLINED: c_int = -5;
 const AGAIN: c_int = -2;
-
-/// A method's bit (ngx_http_request.h).
-const HEAD: c_int = 0x4;
 
 // nginx's log levels.
 const LOG_CRIT: c_int = 3;
@@ -38,31 +36,6 @@ const LOG_DEBUG: c_int = 8;
 /// Room for an error message of `var_set`, as in lua-resty-core. It is not
 /// read.
 const ERROR_ROOM: usize = 256;
-
-/// The methods that lua-nginx-module can set, with nginx's bits.
-const METHODS: [(&[u8], c_int); 15] = [
-    (b"GET", 0x2),
-    (b"HEAD", HEAD),
-    (b"POST", 0x8),
-    (b"PUT", 0x10),
-    (b"DELETE", 0x20),
-    (b"MKCOL", 0x40),
-    (b"COPY", 0x80),
-    (b"MOVE", 0x100),
-    (b"OPTIONS", 0x200),
-    (b"PROPFIND", 0x400),
-    (b"PROPPATCH", 0x800),
-    (b"LOCK", 0x1000),
-    (b"UNLOCK", 0x2000),
-    (b"PATCH", 0x4000),
-    (b"TRACE", 0x8000),
-];
-
-/// The bit of a method that nginx can be told to set.
-pub(super) fn method_bit(method: &[u8]) -> Option<c_int> {
-    let (_, bit) = METHODS.iter().find(|(name, _)| *name == method)?;
-    Some(*bit)
-}
 
 /// The nginx that this process is. It belongs to the thread that made it, the
 /// worker's only one.
@@ -531,7 +504,7 @@ struct Watch {
     /// Until it is told.
     ended: Cell<Option<Rc<Cell<bool>>>>,
     request: *mut NgxRequest,
-    cleanup_add: unsafe extern "C" fn(*mut NgxRequest, usize) -> *mut Cleanup,
+    cleanup_add: CleanupAdd,
 }
 
 /// What nginx calls when a watched request ends: with what
@@ -603,26 +576,6 @@ mod tests {
         assert_eq!(capture_number(b"12"), Some(12));
         for name in [&b""[..], b"+1", b"1a", b"99999999999", b"\xff"] {
             assert_eq!(capture_number(name), None);
-        }
-    }
-
-    #[test]
-    fn a_request_that_ends_sets_the_flag_and_drops_its_share() {
-        extern "C" fn full(_: *mut NgxRequest, _: usize) -> *mut Cleanup {
-            ptr::null_mut()
-        }
-        let ended = Rc::new(Cell::new(false));
-        let mut watch = Watch {
-            number: 1,
-            ended: Cell::new(Some(ended.clone())),
-            request: ptr::null_mut(),
-            cleanup_add: full,
-        };
-        // nginx may come twice: when it terminates a request, and frees it.
-        for _ in 0..2 {
-            request_ended(ptr::from_mut(&mut watch).cast());
-            assert!(ended.get());
-            assert_eq!(Rc::strong_count(&ended), 1);
         }
     }
 }

@@ -58,6 +58,9 @@ pub struct Cleanup {
     pub next: *mut Cleanup,
 }
 
+/// `ngx_http_cleanup_add`.
+pub type CleanupAdd = unsafe extern "C" fn(*mut NgxRequest, usize) -> *mut Cleanup;
+
 /// What nginx calls when a request ends.
 pub type CleanupHandler = extern "C" fn(data: *mut c_void);
 
