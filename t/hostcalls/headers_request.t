@@ -299,7 +299,7 @@ get_header(grpc_initial x) = NOT_FOUND
 get_pairs(grpc_trailing) = OK 0
 the header "a" is refused: its map is not to be written
 set_header(request_trailers a b) = OK
-the header "a" is refused: its map is not to be written
+the trailer "a" is refused: nginx sends a trailer that its configuration names: set $proxy_wasm_trailer_a ""; add_trailer … $proxy_wasm_trailer_a;
 add_header(response_trailers a b) = OK
 the header "a" is refused: its map is not to be written
 remove_header(grpc_initial a) = OK

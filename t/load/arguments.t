@@ -52,7 +52,7 @@ false: path must be a string
             } do
                 local ok, err = pcall(proxy_wasm.load, "plugin", path, opts)
                 ngx.say(ok, ": ", (err:gsub("table: 0x%x+", "table")
-                                          :gsub("known are: [%l_, ]*root_id, .*", "known are: all of them")))
+                                          :gsub("known are: [%w_, ]*root_id, .*", "known are: all of them")))
             end
         }
     }
