@@ -670,7 +670,7 @@ data must be a string or nil
 ctx must be what on_configure() gave
 --- error_log eval
 [
-    'get_body(call_data) = NOT_FOUND',
+    'get_body(call_data) = OK ""',
     qr/foreign_function: context=1 .*7.*5/,
     'get_body(call_data) = OK 0x6461746100',
     'foreign(f arg) = OK "arg in content"',
