@@ -21,6 +21,14 @@ our $http = <<'_EOC_';
         end
         load("traps", 1)
 
+        -- In the master itself, each on an instance that is thrown away.
+        in_master = {}
+        for i, way in ipairs { "trap", "recurse", "loop" } do
+            local plugin = assert(proxy_wasm.load("m", "$GUESTS/hostcalls.wasm",
+                                                  { start_cpu_limit = 0.05 }))
+            in_master[i] = select(2, proxy_wasm.on_configure(plugin, "configure " .. way))
+        end
+
         -- Every way to fail; 0 is none. A plugin for each, as one that keeps
         -- failing has to wait.
         function fail()
@@ -161,3 +169,15 @@ length($main::failures) . "\ncut\ntrue\n${main::failures}true\n"
 --- error_log
 [alert]
 exited on signal 11
+
+
+
+=== TEST 5: traps: in the master
+--- config
+    location = /t {
+        content_by_lua_block { ngx.say(table.concat(in_master, "\n")) }
+    }
+--- response_body
+failed to run proxy_on_configure: wasm trap: wasm `unreachable` instruction executed
+failed to run proxy_on_configure: wasm trap: call stack exhausted
+failed to run proxy_on_configure: it used more than 50 ms of CPU time (option start_cpu_limit)

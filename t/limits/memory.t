@@ -57,7 +57,7 @@ request_headers alloc 2000000
 memory_limit = 5 * 2^20,
 --- plugin_log eval
 qr/\Aalloc\(2000000\) = OK .*
-alloc\(4000000\) = .*(?<!OK ).*
+alloc\(4000000\) = OUT_OF_MEMORY.*
 free\(\) = OK.*
 alloc\(2000000\) = OK .*
 \z/
