@@ -28,8 +28,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := build
 .PHONY: help deps build header check-header guests test test-rust test-lua prove test-install \
-	leaks reloads soak test-matrix test-trixie test-sid conformance fuzz demo demo-chroot bench install lint \
-	fmt clean
+	leaks reloads soak test-matrix test-trixie test-sid conformance fuzz valgrind demo demo-chroot bench \
+	install lint fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -94,6 +94,9 @@ demo-chroot: ## prove the demo on a fresh Debian bookworm, in a chroot (root)
 
 fuzz: build guests ## fuzz targets, SECONDS=60 each, two at a time; FUZZ="pairs callouts …" for some
 	SECONDS_EACH="$(or $(SECONDS),60)" scripts/fuzz.sh $(FUZZ)
+
+valgrind: build ## valgrind over the unit tests of the capi, host and shared rooms
+	scripts/valgrind.sh
 
 bench: build guests ## what a plugin costs beside plain Lua (wrk)
 	scripts/bench.sh

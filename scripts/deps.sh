@@ -13,6 +13,7 @@
 #   matrix   debootstrap, for the chroots of other Debian releases
 #   conformance  runtime, build, and what fetches Envoy and makes guests for it
 #   bench    runtime, build, wrk, python3
+#   valgrind build, valgrind, python3
 #   demo     runtime, build, curl
 
 set -euo pipefail
@@ -107,6 +108,11 @@ group() {
         need wabt have wasm2wat
         ;;
     matrix) need debootstrap have debootstrap ;;
+    valgrind)
+        group build
+        need valgrind have valgrind
+        need python3 have python3
+        ;;
     bench)
         group runtime
         group build

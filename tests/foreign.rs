@@ -312,3 +312,15 @@ fn what_a_stack_costs() {
     println!("a function that is not there {unknown:.0} ns, one that is {waits:.0} ns");
     register(false);
 }
+
+/// scripts/valgrind.sh runs it, and wants it to be found.
+#[test]
+#[ignore = "a fault, for valgrind to find"]
+fn planted_fault() {
+    let bytes = vec![1_u8; 8];
+    let gone = std::hint::black_box(bytes.as_ptr());
+    drop(bytes);
+    // SAFETY: there is none. The memory was freed: this is the fault.
+    let byte = unsafe { gone.read_volatile() };
+    std::hint::black_box(byte);
+}
