@@ -143,10 +143,14 @@ GET /fail_on_stacks
         content_by_lua_block {
             -- The old worker drives, so that it is not the one to fail.
             os.execute("kill -HUP " .. master())
-            local old, pid = tostring(ngx.worker.pid())
+            -- Until it is told to end, it takes its part of the requests.
+            local pid
+            client.wait(function()
+                return ngx.worker.exiting()
+            end)
             client.wait(function()
                 pid = worker("/pid")
-                return pid ~= old
+                return pid ~= "cut"
             end)
             ngx.say(#worker("/fail"))
             ngx.say(worker("/fault"))
