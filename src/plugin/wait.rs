@@ -37,7 +37,7 @@ impl Plugin {
                 id,
                 500,
                 "paused, and nothing is left that could continue it: \
-                no callout in flight, no other request",
+                no callout in flight, no tick, no queue, no other request",
             );
         }
     }

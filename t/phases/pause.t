@@ -141,7 +141,7 @@ done log info done
 --- error_code: 500
 --- response_body
 --- plugin_log
-http context 2: paused, and nothing is left that could continue it: no callout in flight, no other request
+http context 2: paused, and nothing is left that could continue it: no callout in flight, no tick, no queue, no other request
 done
 
 
@@ -159,7 +159,7 @@ http_call_response echo_params
 --- plugin_log
 http_call(side 5000) = OK 1
 http_call_response: context=2 token=1 num_headers=7 body_size=4 num_trailers=0
-http context 2: paused, and nothing is left that could continue it: no callout in flight, no other request
+http context 2: paused, and nothing is left that could continue it: no callout in flight, no tick, no queue, no other request
 
 
 
@@ -191,7 +191,7 @@ GET /drive
 no context left
 --- plugin_log
 done: context=2
-http context 3: paused, and nothing is left that could continue it: no callout in flight, no other request
+http context 3: paused, and nothing is left that could continue it: no callout in flight, no tick, no queue, no other request
 done: context=3
 
 
