@@ -111,6 +111,8 @@ pub struct State {
     pub callouts: FastMap<u32, Callout>,
     /// Bytes that are kept for them.
     callout_bytes: usize,
+    /// Bytes of callouts of lost instances that Lua still performs.
+    orphans: FastMap<u32, usize>,
     pub grpc: FastMap<u32, GrpcCall>,
     last_token: u32,
     /// Upstreams that it was refused, as far as the log has them.
@@ -150,6 +152,7 @@ impl State {
             effects: VecDeque::new(),
             callouts: FastMap::default(),
             callout_bytes: 0,
+            orphans: FastMap::default(),
             grpc: FastMap::default(),
             last_token: 0,
             denied: Vec::new(),
@@ -243,12 +246,20 @@ impl State {
             }
             http.lose(self.calls, self.current.active);
         }
+        for effect in &self.effects {
+            if let Effect::HttpCall { token } = effect
+                && let Some(callout) = self.callouts.remove(token)
+            {
+                self.callout_bytes -= callout.bytes;
+            }
+        }
         self.effects.retain(|effect| {
             use Effect::{GrpcOpen, HttpCall, Timer};
             !matches!(effect, HttpCall { .. } | GrpcOpen { .. } | Timer { .. })
         });
-        self.callouts.clear();
-        self.callout_bytes = 0;
+        let left = self.callouts.drain();
+        self.orphans
+            .extend(left.map(|(token, callout)| (token, callout.bytes)));
         self.cancel_grpc(None);
         self.done.clear();
         self.contexts.forget_pending_roots();
@@ -368,7 +379,7 @@ impl State {
     /// large ones; SDKs know it here, as Envoy gives it.
     pub fn add_callout(&mut self, callout: Callout) -> Result<u32, Status> {
         let limit = self.plugin.limits.callouts;
-        if self.callouts.len() >= limit as usize {
+        if self.callouts_in_flight() >= limit as usize {
             let line = format!(
                 "a callout is refused: {limit} are in flight, which is the limit (option \
                  max_callouts)"
@@ -393,11 +404,19 @@ impl State {
         Ok(token)
     }
 
+    /// Callouts that Lua has or will have, those of lost instances with them:
+    /// nobody waits for these, and they hold their connections all the same.
+    pub fn callouts_in_flight(&self) -> usize {
+        self.callouts.len() + self.orphans.len()
+    }
+
     pub(super) fn new_token(&mut self) -> u32 {
         loop {
             self.last_token = self.last_token.wrapping_add(1);
             let token = &self.last_token;
-            let taken = self.callouts.contains_key(token) || self.grpc.contains_key(token);
+            let taken = self.callouts.contains_key(token)
+                || self.orphans.contains_key(token)
+                || self.grpc.contains_key(token);
             if *token != 0 && !taken {
                 return *token;
             }
@@ -420,6 +439,10 @@ impl State {
 
     /// Ends a callout.
     pub fn finish_callout(&mut self, token: u32) -> Option<Callout> {
+        if let Some(bytes) = self.orphans.remove(&token) {
+            self.callout_bytes -= bytes;
+            return None;
+        }
         let callout = self.callouts.remove(&token)?;
         self.callout_bytes -= callout.bytes;
         if let Some(http) = self.contexts.http.get_mut(&callout.origin.http) {

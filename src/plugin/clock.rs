@@ -76,6 +76,14 @@ impl Plugin {
     /// look, for as long as there are items.
     fn tell_queues(&mut self) {
         let state = self.state();
+        if state
+            .contexts
+            .roots
+            .values()
+            .all(|root| root.queues.is_empty())
+        {
+            return;
+        }
         let queues = state.shared.queues.clone();
         let enqueued = queues.enqueued();
         if std::mem::replace(&mut state.seen_enqueued, enqueued) == enqueued {

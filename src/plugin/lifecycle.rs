@@ -148,6 +148,8 @@ pub struct Plugin {
     /// It is to have an instance without a request, too: it has ticks or
     /// queues, or was started by the operator.
     pub(super) on_its_own: bool,
+    /// Warnings that are given once.
+    told: Vec<&'static str>,
 }
 
 impl Plugin {
@@ -212,6 +214,7 @@ impl Plugin {
             wants,
             back_off: BackOff::default(),
             on_its_own: false,
+            told: Vec::new(),
         })
     }
 
@@ -226,6 +229,15 @@ impl Plugin {
 
     pub(super) fn log(&self, level: LogLevel, line: &str) {
         log_line(&*self.host, &self.info.name, None, level, line.as_bytes());
+    }
+
+    /// Warns, the first time: what a plugin does wrong in one request, it does
+    /// in all of them.
+    pub(super) fn tell_once(&mut self, line: &'static str) {
+        if !self.told.contains(&line) {
+            self.told.push(line);
+            self.log(LogLevel::Warn, line);
+        }
     }
 
     /// The living instance, made with all its root contexts if there is none.
@@ -244,7 +256,16 @@ impl Plugin {
     }
 
     fn start(&mut self) -> Result<(), Error> {
-        self.check_code()?;
+        if let Err(why) = self.check_code() {
+            if let Error::Load(cause) = &why
+                && std::mem::take(&mut self.on_its_own)
+            {
+                // Its timer would try again for ever, and nobody would know.
+                let line = format!("no instance can be made: {cause}");
+                self.log(LogLevel::Error, &line);
+            }
+            return Err(why);
+        }
         tell_complaint(&*self.host, &self.info.name);
         let Life::Resting(mut state) = std::mem::replace(&mut self.life, Life::Changing) else {
             return Ok(());

@@ -6,7 +6,7 @@ use super::failure::Policy;
 use super::lifecycle::{Plugin, Running, call};
 use crate::abi::Status;
 use crate::abi::pairs::is_text;
-use crate::abi::types::{Action, LogLevel};
+use crate::abi::types::Action;
 use crate::callbacks::{Callbacks, HeadersCallback};
 use crate::context::{Effect, HeaderList, HttpContext, Ids, Stage};
 use crate::host::Request;
@@ -170,10 +170,7 @@ impl Plugin {
         let held = action == Action::Pause && !http.answered && !http.continued;
         http.continued = false;
         if held {
-            self.log(
-                LogLevel::Warn,
-                "response headers cannot be paused in nginx: the response goes on",
-            );
+            self.tell_once("response headers cannot be paused in nginx: the response goes on");
         }
         self.flags(root, request)
     }
@@ -280,10 +277,7 @@ impl Plugin {
             call(running, |c| &c.proxy_on_response_trailers, (id, trailers))
         })?;
         if action.is_some_and(|action| action != 0) {
-            self.log(
-                LogLevel::Warn,
-                "response trailers cannot be paused in nginx: the response goes on",
-            );
+            self.tell_once("response trailers cannot be paused in nginx: the response goes on");
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Plugin {
             root_contexts: state.contexts.roots.len(),
             http_contexts: state.contexts.http.len(),
             paused,
-            callouts: state.callouts.len(),
+            callouts: state.callouts_in_flight() + state.grpc.len(),
         }
     }
 }

@@ -529,14 +529,27 @@ body
 
 
 
-=== TEST 22: pause: of response headers is logged, and the response goes on
+=== TEST 22: pause: of response headers is logged once for a plugin, and the response goes on
 --- plugin
 response_headers pause
 response_body if_eos true log info end
+--- config
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            for _ = 1, 2 do
+                ngx.say((client.get("/t")))
+            end
+        }
+    }
+--- request
+GET /drive
 --- response_body
-hello
+200
+200
 --- plugin_log
 response headers cannot be paused in nginx: the response goes on
+end
 end
 
 

@@ -41,7 +41,8 @@ local EFFECTS = lib.RPW_EFFECTS
 local PAUSED  = lib.RPW_PAUSED
 local MISBEHAVED = lib.RPW_MISBEHAVED
 
--- Seconds until a paused request asks again for a timer for callouts.
+-- Seconds until a paused request looks whether it still waits, and asks again
+-- for a timer for callouts.
 local RETRY = 0.5
 
 -- Semaphores that nobody waits for, and how many are kept.
@@ -256,8 +257,11 @@ local function wait(root, r, deadline)
     waiting[serial] = sema
     local left = deadline - ngx_now()
     if left > 0 then
-        -- Perhaps it waits for a callout that has no timer yet.
-        local patience = callout.go_on() and left or min(left, RETRY)
+        -- Perhaps it waits for a callout that has no timer yet; and whoever
+        -- wakes it may do so by another copy of this file, where the code
+        -- cache is off: so it looks for itself, too.
+        callout.go_on()
+        local patience = min(left, RETRY)
         local ok, err = sema:wait(patience)
         waiting[serial] = nil
         if sema:count() == 0 and #spare < MAX_SPARE then
