@@ -265,3 +265,26 @@ GET /drive
 no context left
 --- error_log
 proxy_on_http_call_response failed, the instance is dropped
+
+
+
+=== TEST 12: failed: the upstream takes the request a little at a time, without end
+--- plugin eval
+"request_headers http_call side 700 :method=POST body=fill:2000000:abcd\n$::FAILED"
+--- plugin_options
+upstreams = { side = "unix:$TEST_NGINX_HTML_DIR/backend.sock" },
+--- backend
+client_max_body_size 100m;
+content_by_lua_block {
+    local sock = ngx.req.socket()
+    while sock:receive(16384) do
+        ngx.sleep(0.1)
+    end
+}
+--- location
+content_by_lua_block { ngx.say("hello") }
+--- response_body chop
+done
+--- error_log
+failed: send: timeout
+http_call_response: context=2 token=1 num_headers=0 body_size=0 num_trailers=0

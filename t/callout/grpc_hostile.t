@@ -560,3 +560,25 @@ done
 --- error_log
 grpc_trailing_metadata: context=2 token=1 count=0
 grpc_close: context=2 token=1 status=14
+
+
+
+=== TEST 33: hostile: a connection at whose end is nobody any more is left
+--- plugin
+request_headers     grpc_call gone test.Echo Echo 5000 "a"
+request_headers     pause
+grpc_call_response  grpc_status
+grpc_call_response  nth 1 grpc_call gone test.Echo Echo 300 "b"
+grpc_call_response  nth 2 grpc_call gone test.Echo Echo 5000 "c"
+grpc_call_response  nth 3 local_response 200 done
+--- plugin_options eval: $GrpcServer::HOSTILE
+--- response_body chop
+done
+--- grep_error_log eval: qr/grpc_call\(gone [^)]*\) = OK \d|grpc_status\(\) = OK \d+/
+--- grep_error_log_out
+grpc_call(gone test.Echo Echo 5000 "a") = OK 1
+grpc_status() = OK 0
+grpc_call(gone test.Echo Echo 300 "b") = OK 2
+grpc_status() = OK 4
+grpc_call(gone test.Echo Echo 5000 "c") = OK 3
+grpc_status() = OK 0

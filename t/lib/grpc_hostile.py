@@ -252,6 +252,17 @@ def mute(peer):
         pass
 
 
+def gone(peer):
+    """Nobody is at the end of the first connection any more, after one answer."""
+    peer.begin()
+    answered = False
+    for stream in peer.requests():
+        if peer.first and answered:
+            time.sleep(10)
+        peer.send(answer(stream))
+        answered = True
+
+
 def no_window(peer):
     """Takes no byte of a message."""
     peer.begin(struct.pack(">HI", 4, 0))
@@ -313,7 +324,8 @@ def main():
     servers = [
         garbage, http1, closing, cut, reset, refusing, refusing_always, leaving, last_answer, angry,
         html, busy, no_status, bad_status, half, giant, odd_flag, twice, empty, fat, endless_head,
-        bad_block, promising, dripping, silent, mute, no_window, one_stream, pinging, in_pieces, unasked,
+        bad_block, promising, dripping, silent, mute, gone, no_window, one_stream, pinging, in_pieces,
+        unasked,
     ]
     ports = []
     for behave in servers:

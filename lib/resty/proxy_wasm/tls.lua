@@ -141,7 +141,9 @@ function _M.handshake(self, left)
 end
 
 
+-- Of all that the next `receiveany` reads: a record may come a byte at a time.
 function _M.settimeout(self, milliseconds)
+    self.deadline = ngx_now() + milliseconds / 1000
     self.sock:settimeout(milliseconds)
 end
 
@@ -162,6 +164,11 @@ function _M.receiveany(self)
         if self.ended then
             return nil, "closed"
         end
+        local ms = (self.deadline - ngx_now()) * 1000
+        if ms < 1 then
+            return nil, "timeout"
+        end
+        self.sock:settimeout(ms)
         local rc, err = receive(self)
         if not rc then
             return nil, err

@@ -50,6 +50,8 @@ pub struct Connection<T> {
     turn: usize,
     /// The upstream takes no more calls, or the connection is over.
     closing: bool,
+    /// Times that bytes came.
+    received: u64,
     woken: Arc<Woken>,
 }
 
@@ -58,6 +60,8 @@ struct Entry<T> {
     call: Call,
     place: Place,
     events: VecDeque<Event>,
+    /// What [`Connection::received`] was when it came.
+    begun_at: u64,
 }
 
 enum Place {
@@ -90,6 +94,7 @@ impl<T: Clone> Connection<T> {
             returned: VecDeque::new(),
             turn: 0,
             closing: false,
+            received: 0,
             woken: Arc::default(),
         }
     }
@@ -111,6 +116,7 @@ impl<T: Clone> Connection<T> {
             call,
             place: Place::Waiting,
             events: VecDeque::new(),
+            begun_at: self.received,
         });
     }
 
@@ -139,6 +145,7 @@ impl<T: Clone> Connection<T> {
 
     /// Takes bytes that came.
     pub fn receive(&mut self, bytes: &[u8]) {
+        self.received += 1;
         match &mut self.tls {
             None => self.pipe.push(bytes),
             Some(tls) => {
@@ -237,6 +244,9 @@ impl<T: Clone> Connection<T> {
             let entry = &self.calls[index];
             let late = entry.call.deadline.is_some_and(|deadline| deadline <= now);
             if late && !matches!(entry.place, Place::Over) {
+                // Nobody may be there any more: the next call finds out over
+                // another connection.
+                self.closing |= entry.begun_at == self.received;
                 let closed = Closed::ours(status::DEADLINE_EXCEEDED, "deadline exceeded");
                 self.close(index, closed);
             }
