@@ -264,7 +264,7 @@ log log: true true
                 ngx.log(ngx.NOTICE, where, " ", name, ": ", ok, " ", err, ";")
             end
         end
-        try("init", "rewrite", "access", "header_filter", "body_filter", "log")
+        try("init", "init_worker", "rewrite", "access", "header_filter", "body_filter", "log")
     }
     init_worker_by_lua_block {
         try("init_worker", "rewrite", "access", "header_filter", "body_filter", "log")
@@ -272,7 +272,7 @@ log log: true true
 --- config
     location = /t {
         set_by_lua_block $x { try("set", "access") }
-        access_by_lua_block { try("access", "header_filter", "body_filter", "log") }
+        access_by_lua_block { try("access", "init_worker", "header_filter", "body_filter", "log") }
         content_by_lua_block { ngx.say("done") }
         header_filter_by_lua_block { try("header_filter", "access", "body_filter", "log") }
         body_filter_by_lua_block { try("body_filter", "access", "header_filter", "log") }
@@ -282,6 +282,7 @@ log log: true true
 done
 --- grep_error_log eval: qr/(?<=try\(\): )\w+ \w+: (true|false|nil) [^;]*/
 --- grep_error_log_out
+init init_worker: false line 8: wrong phase: init_worker() belongs into init_worker_by_lua, not here
 init rewrite: false line 8: there is no request here
 init access: false line 8: there is no request here
 init header_filter: false line 8: there is no request here
@@ -293,6 +294,7 @@ init_worker header_filter: false line 8: wrong phase: response headers can be ha
 init_worker body_filter: false line 8: wrong phase: a response body can be handled in body_filter, not here
 init_worker log: false line 8: wrong phase: the end of a request can be handled in log, not here
 set access: false line 8: wrong phase: request headers can be handled in rewrite, access and content, not here
+access init_worker: false line 8: wrong phase: init_worker() belongs into init_worker_by_lua, not here
 access header_filter: false line 8: wrong phase: response headers can be handled in header_filter, not here
 access body_filter: false line 8: wrong phase: a response body can be handled in body_filter, not here
 access log: false line 8: wrong phase: the end of a request can be handled in log, not here

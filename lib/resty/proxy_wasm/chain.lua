@@ -16,6 +16,7 @@ local math_huge    = math.huge
 local ngx          = ngx
 local ngx_log      = ngx.log
 local ngx_req      = ngx.req
+local get_phase    = ngx.get_phase
 local ERR          = ngx.ERR
 local band         = require("bit").band
 
@@ -73,7 +74,13 @@ function _M.new(entries)
     end
     -- `bodies`: some plugin must see response bodies; `wants_body`: which ones
     -- request bodies; `max_body`: the least of what these allow.
-    local self = { size = #entries, bodies = false, wants_body = {}, max_body = math_huge }
+    local self = {
+        size = #entries,
+        names = {},
+        bodies = false,
+        wants_body = {},
+        max_body = math_huge,
+    }
     for index = 1, #entries do
         local name, path, opts, conf = read_entry(entries[index], index)
         local plugin, root, err
@@ -85,7 +92,7 @@ function _M.new(entries)
         if not root then
             return nil, "plugin \"" .. name .. "\": " .. err
         end
-        self[index] = root
+        self[index], self.names[index] = root, name
         local wants = lib.rpw_wants(root)
         self.bodies = self.bodies or band(wants, WANTS_RESPONSE_BODIES) ~= 0
         self.wants_body[index] = band(wants, WANTS_REQUEST_BODIES) ~= 0
@@ -134,10 +141,10 @@ local function check(rc)
 end
 
 
-local function refuse(root, why)
-    ngx_log(ERR, "[proxy-wasm] the request is refused: ", why or last_error())
+local function refuse(self, index, why)
+    ngx_log(ERR, "[proxy-wasm] ", self.names[index], ": the request is refused: ", why or last_error())
     -- The answer is ours: the failed plugin must let it pass.
-    phases.failure_was_answered(root)
+    phases.failure_was_answered(self[index])
     return ngx.exit(why == TOO_LARGE and 413 or 503)
 end
 
@@ -145,10 +152,13 @@ end
 -- Makes the instances of this worker now: ticks and queues begin without a
 -- request.
 function _M.init_worker(self)
+    if get_phase() ~= "init_worker" then
+        error("wrong phase: init_worker() belongs into init_worker_by_lua, not here", 2)
+    end
     for i = 1, self.size do
         local ok, err = phases.start(self[i])
         if not ok then
-            ngx_log(ERR, "[proxy-wasm] ", err)
+            ngx_log(ERR, "[proxy-wasm] ", self.names[i], ": ", err)
         end
     end
 end
@@ -159,7 +169,7 @@ local function request(self)
     for i = 1, self.size do
         local rc = check(phases.request_headers(self[i]))
         if rc < 0 then
-            return refuse(self[i])
+            return refuse(self, i)
         end
         wants_body = wants_body or band(rc, WANTS_BODY) ~= 0
     end
@@ -171,10 +181,10 @@ local function request(self)
             -- Read again: the plugin before may have replaced it.
             local body, err = read_body(self.max_body)
             if not body then
-                return refuse(self[i], err)
+                return refuse(self, i, err)
             end
             if check(phases.request_body(self[i], body, true)) < 0 then
-                return refuse(self[i])
+                return refuse(self, i)
             end
         end
     end
@@ -191,8 +201,8 @@ _M.access = request
 local refusing = false
 
 
-local function refuse_response(rc)
-    ngx_log(ERR, "[proxy-wasm] the response is refused: ", last_error())
+local function refuse_response(name, rc)
+    ngx_log(ERR, "[proxy-wasm] ", name, ": the response is refused: ", last_error())
     if not phases.refuse_response() then
         -- Nobody would know of it in the body filter.
         return ngx.exit(ngx.ERROR)
@@ -208,7 +218,7 @@ function _M.header_filter(self)
     for i = 1, self.size do
         local rc = check(phases.response_headers(self[i]))
         if rc < 0 then
-            refuse_response(rc)
+            refuse_response(self.names[i], rc)
         end
     end
 end
