@@ -130,17 +130,6 @@ request_headers log info "asked"
         expect=["asked"],
     ),
     Case(
-        "a unary gRPC call",
-        covers=["proxy_grpc_call"],
-        config="""
-request_headers grpc_call callout service Method 1000 message
-request_headers pause
-grpc_call_response continue request
-""",
-        expect=["grpc_call"],
-        statuses=ANY,
-    ),
-    Case(
         "a gRPC stream",
         covers=["proxy_grpc_stream", "proxy_grpc_send", "proxy_grpc_cancel", "proxy_grpc_close"],
         config="""

@@ -110,12 +110,14 @@ function _M.rest(sock)
     if not head then
         return "cut"
     end
-    local text, whole = body, true
+    local text, whole = body
     local length = head:lower():match("\ncontent%-length: (%d+)")
     if length then
         whole = #body == tonumber(length)
-    elseif head:lower():find("\ntransfer%-encoding: chunked") then
-        text, whole = "", false
+    elseif not head:lower():find("\ntransfer%-encoding: chunked") then
+        whole = true
+    else
+        text = ""
         local at = 1
         while true do
             local size, start = body:match("^(%x+)\r\n()", at)
