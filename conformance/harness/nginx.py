@@ -31,6 +31,7 @@ OURS = re.compile("|".join([
     r"http context \d+: paused, and nothing is left ",
     r"(?:proxy_on_\w+|_\w+|main) failed, the instance is dropped: ",
     r"\w+: the request is refused: ",
+    r"the response is refused: ",
     r"the request is refused: ",
     # Its stack.
     r"error$",
