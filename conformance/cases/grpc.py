@@ -206,9 +206,9 @@ grpc_close log info "heard of again"
         covers=["proxy_grpc_call"],
         config="""
 configure grpc_call grpc test.Echo Echo 5000 "from configure"
-configure tick 300
-tick once grpc_call grpc test.Echo Echo 5000 "from tick"
 grpc_call_response get_body grpc_message
+grpc_call_response once tick 50
+tick once grpc_call grpc test.Echo Echo 5000 "from tick"
 """,
         settle=1,
         expect=["from configure", "from tick"],
