@@ -1,9 +1,13 @@
 //! Property paths and Envoy's binary encodings of property values.
 
-/// Segments of a path: joined by NUL as every SDK does.
-pub fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// A path without the NUL that some SDKs end it with, its first segment and
+/// the rest of it. Every SDK joins segments by NUL.
+pub fn split(path: &[u8]) -> (&[u8], &[u8], &[u8]) {
     let path = path.strip_suffix(b"\0").unwrap_or(path);
-    path.split(|byte| *byte == 0)
+    match path.iter().position(|byte| *byte == 0) {
+        Some(at) => (path, &path[..at], &path[at + 1..]),
+        None => (path, path, b""),
+    }
 }
 
 /// How numbers reach the guest.
@@ -37,15 +41,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_split_at_nul() {
-        let split = |path: &'static [u8]| segments(path).collect::<Vec<_>>();
-
+    fn a_path_is_split_at_its_first_nul() {
         assert_eq!(
             split(b"request\0headers\0x"),
-            [&b"request"[..], b"headers", b"x"]
+            (
+                &b"request\0headers\0x"[..],
+                &b"request"[..],
+                &b"headers\0x"[..]
+            )
         );
-        assert_eq!(split(b"plugin_name"), [b"plugin_name"]);
-        assert_eq!(split(b"plugin_name\0"), [b"plugin_name"]);
+        let bare = (&b"plugin_name"[..], &b"plugin_name"[..], &b""[..]);
+        assert_eq!(split(b"plugin_name"), bare);
+        assert_eq!(split(b"plugin_name\0"), bare);
+        assert_eq!(split(b""), (&b""[..], &b""[..], &b""[..]));
+        assert_eq!(split(b"\0a"), (&b"\0a"[..], &b""[..], &b"a"[..]));
     }
 
     #[test]
