@@ -1,6 +1,8 @@
 //! Guest memory, as host functions see it.
 #![forbid(unsafe_code)]
 
+use std::rc::Rc;
+
 use wasmtime::{Caller, Linker, Memory, TypedFunc};
 
 use super::budget::Budget;
@@ -12,7 +14,9 @@ use crate::abi::limits::MAX_IDLE_SCRATCH;
 pub struct Data<S> {
     pub state: S,
     pub(super) memory: Option<Memory>,
-    pub(super) allocator: Option<TypedFunc<u32, u32>>,
+    /// Shared by each call of it: a copy of the engine's handle costs nine
+    /// atomic operations.
+    pub(super) allocator: Option<Rc<TypedFunc<u32, u32>>>,
     pub(super) budget: Budget,
     /// Reused by every host function that returns bytes.
     scratch: Vec<u8>,
@@ -75,6 +79,15 @@ pub fn split<'c, S: 'static>(
     let memory = memory(caller)?;
     let (bytes, data) = memory.data_and_store_mut(caller);
     Ok((bytes, &mut data.state))
+}
+
+/// As [`split`], with what is left of the guest call's CPU time.
+pub fn split_all<'c, S: 'static>(
+    caller: &'c mut GuestCaller<'_, S>,
+) -> Result<(&'c mut [u8], &'c mut S, &'c mut Budget), Fault> {
+    let memory = memory(caller)?;
+    let (bytes, data) = memory.data_and_store_mut(caller);
+    Ok((bytes, &mut data.state, &mut data.budget))
 }
 
 /// The memory handle: cached, or looked up while the module still starts.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use once_cell::unsync::OnceCell;
@@ -10,7 +11,7 @@ use wasmtime::{
 };
 
 use super::budget::{Allowance, Budget, CpuLimit};
-use super::engine::{INTERRUPTED, engine};
+use super::engine::{INTERRUPTED, Stack, engine};
 use super::guest::{Data, GuestLinker};
 use super::module::{Module, NoCode};
 use super::outline::Function;
@@ -26,9 +27,9 @@ pub struct Prepared<S: 'static> {
     pre: OnceCell<InstancePre<Data<S>>>,
 }
 
-/// A linker of the process's engine.
-pub fn linker<S: 'static>() -> Result<GuestLinker<S>, String> {
-    let mut linker = GuestLinker::new(engine()?);
+/// A linker for modules whose guests have a stack of this size.
+pub fn linker<S: 'static>(stack: Stack) -> Result<GuestLinker<S>, String> {
+    let mut linker = GuestLinker::new(engine(stack)?);
     // A module may import one function twice: native Go does.
     linker.allow_shadowing(true);
     Ok(linker)
@@ -156,7 +157,7 @@ impl<S: 'static> Instance<S> {
         let made = catch_unwind(AssertUnwindSafe(|| pre.instantiate(&mut store)));
         let inner = match made {
             Ok(Ok(inner)) => inner,
-            Ok(Err(error)) => return Err((error.into(), store.into_data().state)),
+            Ok(Err(error)) => return Err((trap(error, &store), store.into_data().state)),
             Err(panic) => return Err((Trap::from_panic(panic), store.into_data().state)),
         };
         store.data_mut().memory = inner.get_memory(&mut store, "memory");
@@ -190,7 +191,7 @@ impl<S: 'static> Instance<S> {
         let allocator = names
             .iter()
             .find_map(|name| self.inner.get_typed_func(&mut *store, name).ok());
-        store.data_mut().allocator = allocator;
+        store.data_mut().allocator = allocator.map(Rc::new);
     }
 
     /// The export of this name and exactly this type.
@@ -212,11 +213,20 @@ impl<S: 'static> Instance<S> {
     ) -> Result<R, Trap> {
         let store = &mut self.store;
         begin(store)?;
-        match catch_unwind(AssertUnwindSafe(|| callback.0.call(store, params))) {
+        match catch_unwind(AssertUnwindSafe(|| callback.0.call(&mut *store, params))) {
             Ok(Ok(results)) => Ok(results),
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => Err(trap(error, store)),
             Err(panic) => Err(Trap::from_panic(panic)),
         }
+    }
+}
+
+#[cold]
+fn trap<S>(error: wasmtime::Error, store: &Store<Data<S>>) -> Trap {
+    let trap = Trap::from(error);
+    match store.data().budget.refused() {
+        Some(what) => trap.behind_refusal(what),
+        None => trap,
     }
 }
 

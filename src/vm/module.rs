@@ -5,12 +5,18 @@ use std::sync::OnceLock;
 
 use wasmparser::ValType;
 
-use super::engine::engine;
+use super::engine::{Stack, engine};
 use super::outline::{Import, Memory, Outline};
+use super::process;
+use crate::abi::limits::COMPILER_STACK;
 
 /// A module, shared by all who load the same bytes. Its code may come later
 /// than the module.
 pub struct Module {
+    /// Bytes of its file.
+    size: usize,
+    /// What its guests have.
+    stack: Stack,
     outline: Outline,
     code: OnceLock<Result<wasmtime::Module, String>>,
 }
@@ -37,31 +43,50 @@ impl Module {
     /// Compiles a binary module.
     ///
     /// Errors: a sentence that says what is wrong with the bytes.
-    pub fn compile(bytes: &[u8]) -> Result<Self, String> {
+    pub fn compile(bytes: &[u8], stack: Stack) -> Result<Self, String> {
         check_beginning(bytes)?;
-        Module::with_code(bytes, compile(bytes)?)
+        // All of it, before anything is compiled: the compiler looks at a function
+        // when it comes to it, and nobody has estimated what an invalid one's
+        // neighbours take.
+        wasmtime::Module::validate(engine(stack)?, bytes).map_err(invalid)?;
+        Module::with_code(bytes, stack, compile(bytes, stack)?)
     }
 
     /// A module whose code is there.
-    pub(super) fn with_code(bytes: &[u8], code: wasmtime::Module) -> Result<Self, String> {
-        let module = Module::read(bytes)?;
+    pub(super) fn with_code(
+        bytes: &[u8],
+        stack: Stack,
+        code: wasmtime::Module,
+    ) -> Result<Self, String> {
+        let module = Module::read(bytes, stack)?;
         module.set_code(Ok(code));
         Ok(module)
     }
 
     /// A module whose code comes later, by [`Module::set_code`]. All that can be
     /// wrong with the bytes is found now.
-    pub(super) fn without_code(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn without_code(bytes: &[u8], stack: Stack) -> Result<Self, String> {
         check_beginning(bytes)?;
-        wasmtime::Module::validate(engine()?, bytes).map_err(invalid)?;
-        Module::read(bytes)
+        wasmtime::Module::validate(engine(stack)?, bytes).map_err(invalid)?;
+        Module::read(bytes, stack)
     }
 
-    fn read(bytes: &[u8]) -> Result<Self, String> {
+    fn read(bytes: &[u8], stack: Stack) -> Result<Self, String> {
         Ok(Module {
+            size: bytes.len(),
+            stack,
             outline: Outline::read(bytes).map_err(invalid)?,
             code: OnceLock::new(),
         })
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The stack that its guests have: its code is of that engine.
+    pub fn stack(&self) -> Stack {
+        self.stack
     }
 
     pub(super) fn set_code(&self, code: Result<wasmtime::Module, String>) {
@@ -99,6 +124,13 @@ impl Module {
             .is_some_and(|ty| ty.params() == [ValType::I32] && ty.results() == [ValType::I32])
     }
 
+    /// True when the function export of this name may read its parameter
+    /// `index`. What a guest cannot see need not be found out: on nginx the
+    /// number of response headers costs more than calling the guest.
+    pub fn reads_parameter(&self, export: &str, index: u32) -> bool {
+        self.outline.reads_parameter(export, index)
+    }
+
     /// The elements that the largest of its tables begins with.
     pub fn largest_table(&self) -> u64 {
         self.outline.largest_table()
@@ -111,7 +143,7 @@ impl Module {
 }
 
 /// Says of bytes that are no module what they are.
-fn check_beginning(bytes: &[u8]) -> Result<(), String> {
+pub(super) fn check_beginning(bytes: &[u8]) -> Result<(), String> {
     if bytes.is_empty() {
         return Err("the file is empty".to_owned());
     }
@@ -122,8 +154,10 @@ fn check_beginning(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn compile(bytes: &[u8]) -> Result<wasmtime::Module, String> {
-    wasmtime::Module::from_binary(engine()?, bytes).map_err(invalid)
+pub(super) fn compile(bytes: &[u8], stack: Stack) -> Result<wasmtime::Module, String> {
+    let engine = engine(stack)?;
+    let compile = || wasmtime::Module::from_binary(engine, bytes).map_err(invalid);
+    process::on_stack(COMPILER_STACK, compile)
 }
 
 fn invalid(error: impl Into<wasmtime::Error>) -> String {

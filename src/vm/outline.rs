@@ -2,9 +2,13 @@
 //! code is compiled.
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
+
 use wasmparser::{
     BinaryReaderError, ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef, ValType,
 };
+
+use super::usage::Reads;
 
 /// The types that Proxy-Wasm signatures are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,10 @@ pub(super) struct Outline {
     memories: Vec<MemoryType>,
     /// The elements that the largest table begins with.
     largest_table: u64,
+    /// Exported functions, and what they read once their bodies have come.
+    reads: HashMap<usize, Reads>,
+    /// Functions whose bodies have come, those that have none included.
+    bodies: usize,
 }
 
 impl Outline {
@@ -89,6 +97,7 @@ impl Outline {
                     let mut function = None;
                     match import.ty {
                         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                            self.bodies += 1;
                             self.functions.push(ty);
                             function = Some(ty as usize);
                         }
@@ -120,7 +129,16 @@ impl Outline {
                     let index = export.index as usize;
                     self.exports
                         .push((export.name.to_owned(), export.kind, index));
+                    if export.kind == ExternalKind::Func {
+                        self.reads.insert(index, Reads::ALL);
+                    }
                 }
+            }
+            Payload::CodeSectionEntry(body) => {
+                if let Some(reads) = self.reads.get_mut(&self.bodies) {
+                    *reads = Reads::of(&body)?;
+                }
+                self.bodies += 1;
             }
             _ => {}
         }
@@ -155,6 +173,14 @@ impl Outline {
     pub fn function(&self, name: &str) -> Option<&FuncType> {
         let ty = self.functions.get(self.export(name, ExternalKind::Func)?)?;
         self.types.get(*ty as usize)
+    }
+
+    /// True when the function export of this name may read its parameter
+    /// `index`. What is not plainly a function of the module's own may.
+    pub fn reads_parameter(&self, name: &str, index: u32) -> bool {
+        let function = self.export(name, ExternalKind::Func);
+        let reads = function.and_then(|function| self.reads.get(&function));
+        reads.copied().unwrap_or(Reads::ALL).has(index)
     }
 
     /// The elements that the largest of its tables begins with.
@@ -216,5 +242,33 @@ mod tests {
         let memory = outline.memory("second").expect("an export");
         assert_eq!((memory.is_64, memory.minimum), (false, 3 << 16));
         assert!(outline.memory("f").is_none());
+    }
+
+    #[test]
+    fn a_parameter_counts_only_where_it_is_read() {
+        let module = wat::parse_str(
+            r#"(module
+                (import "env" "f" (func $imported (param i32)))
+                (func (param i32 i32) (drop (local.get 1)))
+                (func (export "first") (param i32 i32) (drop (local.get 0)))
+                (func (export "nested") (param i32 i32)
+                    (block (if (i32.const 1) (then (call $imported (local.get 1))))))
+                (func (export "writes") (param i32 i32) (local.set 1 (i32.const 0)))
+                (func (export "many") (local i64) (local i64)
+                    (drop (local.get 1)))
+                (export "again" (func $imported)))"#,
+        )
+        .expect("a module");
+        let outline = Outline::read(&module).expect("it can be read");
+        let reads = |export, parameter| outline.reads_parameter(export, parameter);
+
+        assert!(!reads("first", 1));
+        assert!(reads("first", 0));
+        assert!(reads("nested", 1));
+        assert!(!reads("writes", 1));
+        assert!(!reads("many", 0) && reads("many", 1) && !reads("many", 40));
+        // Not known: as good as read.
+        assert!(reads("again", 1));
+        assert!(reads("missing", 1));
     }
 }

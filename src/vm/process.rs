@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::panic::catch_unwind;
+use std::panic::{catch_unwind, resume_unwind};
 use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,14 +16,26 @@ pub fn user() -> u32 {
 /// Bytes of address space that the process may have (`ulimit -v`); `None`
 /// without a limit.
 pub fn address_space() -> Option<u64> {
+    limit(libc::RLIMIT_AS)
+}
+
+fn limit(of: libc::__rlimit_resource_t) -> Option<u64> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: it writes to that variable alone.
-    if unsafe { libc::getrlimit(libc::RLIMIT_AS, limit.as_mut_ptr()) } != 0 {
+    if unsafe { libc::getrlimit(of, limit.as_mut_ptr()) } != 0 {
         return None;
     }
     // SAFETY: written, as it said.
     let limit = unsafe { limit.assume_init() }.rlim_cur;
     (limit != libc::RLIM_INFINITY).then_some(limit)
+}
+
+/// Bytes that the stack of the calling thread may grow to (`ulimit -s`); `None`
+/// where it is not the main thread, or has no limit.
+pub fn stack() -> Option<u64> {
+    // SAFETY: neither takes anything, and neither can fail.
+    let is_main = unsafe { libc::gettid() == libc::getpid() };
+    is_main.then(|| limit(libc::RLIMIT_STACK)).flatten()
 }
 
 /// The CPU time that the calling thread has used.
@@ -89,6 +101,39 @@ pub fn start_thread(
     let builder = thread::Builder::new()
         .name(name.to_owned())
         .stack_size(stack);
+    without_signals(|| builder.spawn(run))
+}
+
+/// Lets the calling thread take less of a busy machine than the one that serves
+/// requests: the scheduler gives it a third of that one's share.
+pub fn step_back() {
+    // SAFETY: it takes a number. On Linux it is the calling thread's alone.
+    unsafe { libc::nice(5) };
+}
+
+/// Runs this on a stack of at least so many bytes: the main thread's own, or
+/// where that is smaller, a thread's that is over when this returns.
+pub fn on_stack<R: Send>(bytes: usize, run: impl FnOnce() -> R + Send) -> R {
+    if stack().is_none_or(|own| own >= bytes as u64) {
+        return run();
+    }
+    let mut run = Some(run);
+    let made = thread::scope(|scope| {
+        let job = || run.take().map(|run| run());
+        let builder = thread::Builder::new().stack_size(bytes);
+        let thread = without_signals(|| builder.spawn_scoped(scope, job));
+        thread.ok().map(|thread| thread.join())
+    });
+    match made {
+        Some(Ok(Some(result))) => result,
+        Some(Err(panic)) => resume_unwind(panic),
+        // There is no thread to be had.
+        _ => run.take().expect("nobody has run it")(),
+    }
+}
+
+/// Starts a thread with all signals blocked.
+fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: both write to these variables alone; the mask is this thread's,
@@ -97,7 +142,7 @@ pub fn start_thread(
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
     }
-    let started = builder.spawn(run);
+    let started = spawn();
     // SAFETY: what the call above wrote, which cannot fail with these arguments.
     unsafe {
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());

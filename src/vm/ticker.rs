@@ -25,16 +25,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wasmtime::Engine;
-
-use super::engine::engine;
+use super::engine::engines;
 use super::process;
-use crate::abi::limits::{MAX_TICK_MS, MIN_TICK_MS};
-
-/// The ticks that a call may go on for before it looks again, at most. When the
-/// thread falls asleep it makes as many at once: whoever is still inside a
-/// guest then looks, and wakes it.
-pub const MAX_TICKS: u64 = 64;
+use crate::abi::limits::{MAX_TICK_MS, MAX_TICKS, MIN_TICK_MS};
 
 /// How long the thread stays awake after the last call.
 const AWAKE_FOR: Duration = Duration::from_secs(1);
@@ -50,6 +43,8 @@ static STATE: AtomicU32 = AtomicU32::new(NONE);
 static CALLED: AtomicBool = AtomicBool::new(false);
 static TICK_MS: AtomicU32 = AtomicU32::new(MAX_TICK_MS);
 static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
+/// The [`UntilDrop`]s that there are: one may begin inside another.
+static UNTIL_DROP: AtomicU32 = AtomicU32::new(0);
 
 struct Thread {
     handle: JoinHandle<()>,
@@ -73,6 +68,9 @@ pub fn ticks(time: Duration) -> u64 {
 /// Errors: none can be made.
 pub fn start() -> Result<(), String> {
     drop(thread());
+    // An engine that was made before is ticked, too: the thread looks for them
+    // behind its own fence, if it falls asleep.
+    fence(SeqCst);
     match STATE.load(SeqCst) {
         NONE => wake(),
         _ => Ok(()),
@@ -117,17 +115,22 @@ pub fn go_on() -> Result<(), String> {
     }
 }
 
-/// Ends the thread when it is dropped, if there is one.
+/// Ends the thread when the last of these is dropped, if there is one.
 pub struct UntilDrop(());
 
-/// For calls in a process that forks: what they start ends with this.
+/// For calls in a process that forks: what they start ends with the last of
+/// these. A call may come to another, by a Lua function, and goes on after it.
 pub fn until_drop() -> UntilDrop {
+    UNTIL_DROP.fetch_add(1, SeqCst);
     UntilDrop(())
 }
 
 impl Drop for UntilDrop {
     fn drop(&mut self) {
         let mut thread = thread();
+        if UNTIL_DROP.fetch_sub(1, SeqCst) > 1 {
+            return;
+        }
         let Some(Thread { handle, .. }) = thread.take() else {
             return;
         };
@@ -151,9 +154,8 @@ fn wake() -> Result<(), String> {
         }
         return Ok(());
     }
-    let engine = engine()?;
     STATE.store(AWAKE, SeqCst);
-    match process::start_thread("proxy_wasm_cpu", 64 << 10, move || run(engine)) {
+    match process::start_thread("proxy_wasm_cpu", 64 << 10, run) {
         Ok(handle) => {
             let process = std::process::id();
             *thread = Some(Thread { handle, process });
@@ -166,23 +168,28 @@ fn wake() -> Result<(), String> {
     }
 }
 
-fn run(engine: &Engine) {
+/// Moves all engines on.
+fn tick() {
+    engines().for_each(wasmtime::Engine::increment_epoch);
+}
+
+fn run() {
     let mut quiet = Duration::ZERO;
     loop {
-        let tick = Duration::from_millis(TICK_MS.load(Relaxed).into());
-        thread::park_timeout(tick);
+        let period = Duration::from_millis(TICK_MS.load(Relaxed).into());
+        thread::park_timeout(period);
         if STATE.load(SeqCst) == ENDING {
             return;
         }
-        engine.increment_epoch();
+        tick();
         if CALLED.swap(false, SeqCst) {
             quiet = Duration::ZERO;
             continue;
         }
-        quiet += tick;
+        quiet += period;
         if quiet >= AWAKE_FOR {
             quiet = Duration::ZERO;
-            if sleep(engine).is_break() {
+            if sleep().is_break() {
                 return;
             }
         }
@@ -190,7 +197,7 @@ fn run(engine: &Engine) {
 }
 
 /// Stands still until a guest is called. Breaks when the thread must end.
-fn sleep(engine: &Engine) -> ControlFlow<()> {
+fn sleep() -> ControlFlow<()> {
     if STATE
         .compare_exchange(AWAKE, ASLEEP, SeqCst, SeqCst)
         .is_err()
@@ -206,7 +213,7 @@ fn sleep(engine: &Engine) -> ControlFlow<()> {
     // it then looks at the clock, and finds it asleep.
     fence(SeqCst);
     for _ in 0..MAX_TICKS {
-        engine.increment_epoch();
+        tick();
     }
     while STATE.load(SeqCst) == ASLEEP {
         thread::park();

@@ -43,6 +43,14 @@ impl Trap {
         self.message.lines().next().unwrap_or_default()
     }
 
+    /// The guest was refused this in the call that ended.
+    pub(super) fn behind_refusal(mut self, of: &str) -> Self {
+        let end = self.cause().len();
+        let refusal = format!(", after it was refused more {of}");
+        self.message.insert_str(end, &refusal);
+        self
+    }
+
     /// What the host could not do.
     pub(super) fn of_host(message: String) -> Self {
         Trap {

@@ -2,11 +2,12 @@
 //!
 //! The engine trusts what it maps. So a file counts only when nobody but the
 //! user of this process or root can have written it: its owner and its mode
-//! are asked of the open file, those of its folder before. A hash at its end
-//! tells a file that is damaged, or another's under this name.
+//! are asked of the open file, those of its folder and of all that lead there
+//! before. A hash at its end tells a file that is damaged, or another's under
+//! this name.
 #![forbid(unsafe_code)]
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use super::super::process;
+use super::trust::Trust;
 use crate::abi::limits::MAX_CACHE;
 
 const MAGIC: &[u8] = b"RPWCODE1";
@@ -22,27 +23,96 @@ const TRAILER: u64 = MAGIC.len() as u64 + 32;
 
 const CODE: &str = ".cwasm";
 const UNFINISHED: &str = ".new";
-const LOCK: &str = "lock";
+const LOCK: &str = ".lock";
 
 const ROOT: u32 = 0;
-/// Bits of a mode: others may write; only owners may remove or rename.
-const WRITABLE: u32 = 0o022;
-const STICKY: u32 = 0o1000;
 
-/// Unfinished files of processes that were killed are removed after this time;
+/// Unfinished files and locks of processes that were killed go after this time;
 /// so seldom is it noted that a file was used.
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// What became of taking a lock.
+pub enum Locked {
+    ByUs(#[expect(dead_code, reason = "held until it is dropped")] Lock),
+    /// Another process makes that file, or another thread of this one.
+    ByAnother(Theirs),
+    /// There is no folder to lock in.
+    Never,
+}
+
+/// The lock of one name, a file that is there for as long as somebody holds it.
+/// That of a process that was killed stays, without a lock on it, until somebody
+/// takes it or tidies up.
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+/// A lock that another holds.
+pub struct Theirs(File);
+
+impl Theirs {
+    /// Waits until nobody holds it, or nobody can tell.
+    pub fn wait(self) {
+        let _ = self.0.lock();
+    }
+}
+
+impl Lock {
+    /// `None`: there can be no such file here.
+    fn take(trust: &Trust, path: &Path) -> Option<Locked> {
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                // Who may open it may hold it for ever.
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+                .open(path)
+                .ok()?;
+            let about = file.metadata().ok()?;
+            if !about.is_file() || !trust.has(&about) {
+                return None;
+            }
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Some(Locked::ByAnother(Theirs(file))),
+                Err(TryLockError::Error(_)) => return None,
+            }
+            // Who held it may have removed it since it was opened: then it is
+            // nobody's.
+            if is_at(&about, path) {
+                let path = path.to_owned();
+                return Some(Locked::ByUs(Lock { path, _file: file }));
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is held: nobody else can have one of this name.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn is_at(about: &Metadata, path: &Path) -> bool {
+    let there = fs::symlink_metadata(path);
+    there.is_ok_and(|there| (there.dev(), there.ino()) == (about.dev(), about.ino()))
+}
+
 /// The files of one folder, as this process may use them.
 pub struct Disk {
-    user: u32,
+    trust: Trust,
     base: PathBuf,
 }
 
 impl Disk {
     pub fn new(base: &Path) -> Self {
         Disk {
-            user: process::user(),
+            trust: Trust::of_process(),
             base: base.to_owned(),
         }
     }
@@ -54,13 +124,15 @@ impl Disk {
 
     /// The file of this name, if one of ours or of root's is there, whole.
     pub fn find(&self, name: &str) -> Option<File> {
-        self.find_in(self.user, name)
+        self.trust.check_way(&self.base).ok()?;
+        self.find_in(self.trust.user, name)
             .or_else(|| self.find_in(ROOT, name))
     }
 
     fn find_in(&self, user: u32, name: &str) -> Option<File> {
         let folder = self.folder(user);
-        if !self.is_trusted_folder(&fs::symlink_metadata(&folder).ok()?) {
+        let about = fs::symlink_metadata(&folder).ok()?;
+        if !about.is_dir() || !self.trust.has(&about) {
             return None;
         }
         let file = OpenOptions::new()
@@ -70,7 +142,7 @@ impl Disk {
             .open(folder.join(format!("{name}{CODE}")))
             .ok()?;
         let about = file.metadata().ok()?;
-        if !about.is_file() || !self.is_trusted(&about) || !is_whole(&file, name).ok()? {
+        if !about.is_file() || !self.trust.has(&about) || !is_whole(&file, name).ok()? {
             return None;
         }
         let now = SystemTime::now();
@@ -82,28 +154,12 @@ impl Disk {
         Some(file)
     }
 
-    /// Nobody but us and root can have written it.
-    fn is_trusted(&self, about: &Metadata) -> bool {
-        (about.uid() == self.user || about.uid() == ROOT) && about.mode() & WRITABLE == 0
-    }
-
-    fn is_trusted_folder(&self, about: &Metadata) -> bool {
-        about.is_dir() && self.is_trusted(about)
-    }
-
     /// Our own folder, made if it is not there.
     ///
     /// Errors: a sentence about why there is none.
     fn own_folder(&self) -> Result<PathBuf, String> {
-        let base = self.base.display();
-        let about = fs::metadata(&self.base).map_err(|why| format!("{base}: {why}"))?;
-        let theirs = about.uid() != self.user && about.uid() != ROOT;
-        if theirs || about.mode() & WRITABLE != 0 && about.mode() & STICKY == 0 {
-            return Err(format!(
-                "{base} belongs to others, or others may write there and it is not sticky"
-            ));
-        }
-        let folder = self.folder(self.user);
+        self.trust.check_way(&self.base)?;
+        let folder = self.folder(self.trust.user);
         let shown = folder.display();
         match DirBuilder::new().mode(0o755).create(&folder) {
             // Whatever the umask: workers of another user read root's.
@@ -113,7 +169,7 @@ impl Disk {
             Err(why) => return Err(format!("{shown}: {why}")),
         }
         let about = fs::symlink_metadata(&folder).map_err(|why| format!("{shown}: {why}"))?;
-        if !self.is_trusted_folder(&about) {
+        if !about.is_dir() || !self.trust.has(&about) {
             return Err(format!(
                 "{shown} is no folder of ours, or others may write there"
             ));
@@ -121,26 +177,13 @@ impl Disk {
         Ok(folder)
     }
 
-    /// Waits until no other process of our user compiles, and makes others
-    /// wait until the lock is dropped. `None`: there is no folder to lock.
-    pub fn lock(&self) -> Option<File> {
-        let folder = self.own_folder().ok()?;
-        let lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            // Who may open it may hold it for ever.
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(folder.join(LOCK))
-            .ok()?;
-        let about = lock.metadata().ok()?;
-        if !about.is_file() || !self.is_trusted(&about) {
-            return None;
-        }
-        lock.lock().ok()?;
-        Some(lock)
+    /// The lock of this name, for whoever is to make the file of it.
+    pub fn lock(&self, name: &str) -> Locked {
+        let locked = self.own_folder().ok().and_then(|folder| {
+            let path = folder.join(format!("{name}{LOCK}"));
+            Lock::take(&self.trust, &path)
+        });
+        locked.unwrap_or(Locked::Never)
     }
 
     /// Puts serialized code in place, for this user's processes.
@@ -157,7 +200,7 @@ impl Disk {
             let _ = fs::remove_file(&unfinished);
             return Err(format!("{}: {why}", folder.display()));
         }
-        tidy(&folder, name);
+        tidy(&self.trust, &folder, name);
         Ok(())
     }
 }
@@ -196,8 +239,8 @@ fn is_whole(mut file: &File, name: &str) -> io::Result<bool> {
 }
 
 /// Removes what was not used for longest, until what is left is small enough,
-/// and unfinished files that nobody writes any more.
-fn tidy(folder: &Path, keep: &str) {
+/// and unfinished files and locks of processes that were killed.
+fn tidy(trust: &Trust, folder: &Path, keep: &str) {
     let keep = format!("{keep}{CODE}");
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -210,6 +253,11 @@ fn tidy(folder: &Path, keep: &str) {
         if name.ends_with(UNFINISHED) {
             if used.elapsed().is_ok_and(|age| age > HOUR) {
                 let _ = fs::remove_file(path);
+            }
+        } else if name.ends_with(LOCK) {
+            // Taken, it is removed; unless somebody holds it.
+            if used.elapsed().is_ok_and(|age| age > HOUR) {
+                drop(Lock::take(trust, &path));
             }
         } else if name.ends_with(CODE) {
             files.push((name == keep.as_str(), used, about.len(), path));
