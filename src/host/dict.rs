@@ -1,7 +1,10 @@
 //! The store on a `lua_shared_dict`: nginx's own shared memory, which survives
 //! reloads and the death of workers.
 //!
-//! Only safe operations: plain ones would evict what somebody else stored.
+//! Only safe operations: plain ones would evict what somebody else stored. And
+//! only what nginx does in one step, as far as others can see it when a worker
+//! is killed within: an entry is filled before it can be found, and a number is
+//! eight bytes. What a kill does to nginx's own tree and lists is beyond us.
 //! Every `unsafe` block here leans on one contract: the zone was given by this
 //! nginx and lives as long as the process.
 
@@ -10,6 +13,7 @@ use std::ptr;
 
 use super::store::{Full, Store};
 use super::symbols::{NgxZone, Symbols};
+use crate::abi::limits::MAX_DICT_KEY;
 
 const OK: c_int = 0;
 const DECLINED: c_int = -5;
@@ -26,9 +30,6 @@ const STRING: c_int = 4;
 
 /// Bytes that most values fit in; larger ones come in memory of malloc.
 const ROOM: usize = 4096;
-
-/// lua-nginx-module refuses longer names.
-const MAX_NAME: usize = 65_535;
 
 /// Names are written behind this: other Lua code may use the dict, too.
 const PREFIX: &[u8] = b"pw:";
@@ -67,7 +68,7 @@ impl DictStore {
 
     fn store(&self, operation: c_int, name: &[u8], value: Value) -> Result<bool, Full> {
         let name = Self::name(name);
-        if name.len() > MAX_NAME {
+        if name.len() > MAX_DICT_KEY {
             return Err(Full);
         }
         let (kind, bytes, number) = match value {
@@ -156,10 +157,6 @@ impl Store for DictStore {
         self.store(SAFE_ADD, name, Value::Bytes(value))
     }
 
-    fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Full> {
-        self.store(SAFE_SET, name, Value::Bytes(value)).map(drop)
-    }
-
     fn get(&self, name: &[u8], value: &mut Vec<u8>) -> bool {
         let mut found = false;
         self.read(&Self::name(name), &mut |read| {
@@ -215,5 +212,11 @@ impl Store for DictStore {
             )
         };
         (code == OK).then_some(number)
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        let capacity = self.symbols.shdict_capacity?;
+        // SAFETY: the zone lives.
+        Some(unsafe { capacity(self.zone) })
     }
 }

@@ -13,9 +13,11 @@ use super::method::method_bit;
 use super::store::{HeapStore, Store};
 use super::{Host, Phase, Request, Result, Visit, check_header, check_variable, is_framing};
 use crate::abi::Status;
+use crate::abi::field::percent_decoded;
 use crate::abi::types::LogLevel;
 
-/// Names, lower-cased, and values, in order.
+/// Names and values, in order. Those of requests are as they were written,
+/// those of responses lower-cased.
 pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A request of the [`MemoryHost`] and its response.
@@ -76,7 +78,8 @@ impl MemoryRequest {
         match name {
             b"request_method" => Some(self.method.clone()),
             b"request_uri" => Some(self.uri.clone()),
-            b"uri" => Some(path.into()),
+            b"server_name" => Some(b"localhost".into()),
+            b"uri" => Some(percent_decoded(path)),
             b"args" | b"query_string" => Some(query.into()),
             b"is_args" => Some(if query.is_empty() {
                 b"".into()
@@ -135,11 +138,7 @@ impl MemoryHost {
 
     /// Takes a request in. Its number is never given to another one.
     pub fn add_request(&self, mut request: MemoryRequest) -> Request {
-        for (name, _) in request
-            .headers
-            .iter_mut()
-            .chain(&mut request.response_headers)
-        {
+        for (name, _) in &mut request.response_headers {
             name.make_ascii_lowercase();
         }
         self.last.set(self.last.get() + 1);
@@ -274,10 +273,9 @@ impl Host for MemoryHost {
 
     fn request_headers(&self, request: Request, visit: Visit) -> Result<()> {
         self.read(request, |found| {
-            found
-                .headers
-                .iter()
-                .for_each(|(name, value)| visit(name, value));
+            for (name, value) in &found.headers {
+                visit(&name.to_ascii_lowercase(), value);
+            }
             Ok(())
         })
     }
@@ -321,6 +319,22 @@ impl Host for MemoryHost {
         })
     }
 
+    fn response_header_values(
+        &self,
+        request: Request,
+        name: &[u8],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
+        self.read(request, |found| {
+            for (key, value) in &found.response_headers {
+                if key.eq_ignore_ascii_case(name) {
+                    visit(value);
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn set_response_header(
         &self,
         request: Request,
@@ -330,7 +344,8 @@ impl Host for MemoryHost {
     ) -> Result<()> {
         check_header(name, value)?;
         self.change_response(request, |found| {
-            put(&mut found.response_headers, name, value, replace);
+            let name = name.to_ascii_lowercase();
+            put(&mut found.response_headers, &name, value, replace);
         })
     }
 
@@ -380,8 +395,9 @@ impl Host for MemoryHost {
         self.store.borrow().clone()
     }
 
-    fn set_store(&self, store: Rc<dyn Store>) {
-        self.store.replace(store);
+    fn set_store(&self, store: Option<Rc<dyn Store>>) {
+        let own = || Rc::new(HeapStore::default()) as Rc<dyn Store>;
+        self.store.replace(store.unwrap_or_else(own));
     }
 
     fn set_variable(&self, request: Request, name: &[u8], value: &[u8]) -> Result<()> {
@@ -413,18 +429,19 @@ fn append(found: Option<&[u8]>, value: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Replaces in the place of the first one, as nginx does.
+/// Replaces in the place of the first one, which keeps its name, as nginx does.
 fn put(headers: &mut Headers, name: &[u8], value: &[u8], replace: bool) {
-    let new = || (name.to_ascii_lowercase(), value.to_vec());
     if !replace {
-        return headers.push(new());
+        return headers.push((name.to_vec(), value.to_vec()));
     }
     let place = headers
         .iter()
         .position(|(n, _)| n.eq_ignore_ascii_case(name));
+    let known = place.map(|place| headers[place].0.clone());
     headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
     if !value.is_empty() {
-        headers.insert(place.unwrap_or(headers.len()), new());
+        let name = known.unwrap_or_else(|| name.to_vec());
+        headers.insert(place.unwrap_or(headers.len()), (name, value.to_vec()));
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod dict;
 pub mod hosts;
+mod level;
 pub mod memory;
 mod method;
 pub mod nginx;
@@ -130,6 +131,14 @@ pub trait Host {
     /// The first value of a header; `name` in any case. Appends to `value`.
     fn response_header(&self, request: Request, name: &[u8], value: &mut Vec<u8>) -> Result<()>;
 
+    /// Every value of a header; `name` in any case.
+    fn response_header_values(
+        &self,
+        request: Request,
+        name: &[u8],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<()>;
+
     fn set_response_header(
         &self,
         request: Request,
@@ -184,8 +193,9 @@ pub trait Host {
     /// Where state lies that outlives requests.
     fn store(&self) -> Rc<dyn Store>;
 
-    /// Names another place, for plugins that are loaded from now on.
-    fn set_store(&self, store: Rc<dyn Store>);
+    /// Names another place, for plugins that are loaded from now on; `None`:
+    /// this process.
+    fn set_store(&self, store: Option<Rc<dyn Store>>);
 }
 
 /// Refuses what would end a header line before its time, or not begin one.
@@ -213,4 +223,25 @@ fn check_variable(name: &[u8], value: &[u8]) -> Result<()> {
         return Err(Status::BadArgument);
     }
     Ok(())
+}
+
+/// The number of a variable that is a capture of the last match, `1` of `$1`.
+fn capture_number(name: &[u8]) -> Option<i32> {
+    let digits = std::str::from_utf8(name).ok()?;
+    // parse() alone would take a sign.
+    let all_digits = name.iter().all(u8::is_ascii_digit);
+    all_digits.then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::capture_number;
+
+    #[test]
+    fn a_capture_is_named_by_digits_alone() {
+        assert_eq!(capture_number(b"12"), Some(12));
+        for name in [&b""[..], b"+1", b"1a", b"99999999999", b"\xff"] {
+            assert_eq!(capture_number(name), None);
+        }
+    }
 }

@@ -14,7 +14,10 @@ use std::rc::Rc;
 use super::method::{HEAD, method_bit};
 use super::store::{HeapStore, Store};
 use super::symbols::{CleanupAdd, CleanupHandler, LuaHeader, LuaStr, NgxRequest, Symbols};
-use super::{Host, Phase, Request, Result, Visit, check_header, check_variable, is_framing};
+use super::{
+    Host, Phase, Request, Result, Visit, capture_number, check_header, check_variable, is_framing,
+    level,
+};
 use crate::abi::Status;
 use crate::abi::types::LogLevel;
 
@@ -25,16 +28,10 @@ const OK: c_int = 0;
 const DECLINED: c_int = -5;
 const AGAIN: c_int = -2;
 
-// nginx's log levels.
-const LOG_CRIT: c_int = 3;
-const LOG_ERR: c_int = 4;
-const LOG_WARN: c_int = 5;
-const LOG_NOTICE: c_int = 6;
-const LOG_INFO: c_int = 7;
-const LOG_DEBUG: c_int = 8;
+/// Values of one response header for which there is room at once.
+const USUAL_VALUES: usize = 64;
 
-/// Room for an error message of `var_set`, as in lua-resty-core. It is not
-/// read.
+/// Room for an error message of `var_set`, which is not read.
 const ERROR_ROOM: usize = 256;
 
 /// The nginx that this process is. It belongs to the thread that made it, the
@@ -50,15 +47,28 @@ pub struct NginxHost {
     store: RefCell<Rc<dyn Store>>,
 }
 
+/// The store of a worker for which no dict is named. Plugins mostly need none,
+/// and import its functions all the same: so it is said when one uses it.
+fn own_store(symbols: &Symbols) -> Rc<dyn Store> {
+    let raw_log = symbols.raw_log;
+    Rc::new(HeapStore::telling(move || {
+        let line = b"[proxy-wasm] there is no lua_shared_dict proxy_wasm: \
+            shared data, queues and metrics are each worker's own";
+        // SAFETY: nginx copies the line.
+        unsafe { raw_log(ptr::null_mut(), level::NOTICE, line.as_ptr(), line.len()) };
+    }))
+}
+
 impl NginxHost {
     /// Finds nginx in this process, or answers with the name of the function
     /// that it lacks.
     pub fn load() -> std::result::Result<NginxHost, &'static str> {
+        let symbols = Symbols::load()?;
         Ok(NginxHost {
-            symbols: Symbols::load()?,
             headers: RefCell::default(),
             name: RefCell::default(),
-            store: RefCell::new(Rc::new(HeapStore::default())),
+            store: RefCell::new(own_store(&symbols)),
+            symbols,
         })
     }
 
@@ -99,6 +109,33 @@ impl NginxHost {
         check(unsafe {
             (self.symbols.req_get_headers)(pointer(request), headers.as_mut_ptr(), count, 0)
         })
+    }
+
+    /// The values of a response header; where they fill `room`, perhaps not all.
+    fn list_values<'a>(
+        &self,
+        request: Request,
+        name: &[u8],
+        room: &'a mut [LuaStr],
+    ) -> Result<&'a [LuaStr]> {
+        let mut message: *mut c_char = ptr::null_mut();
+        let count = self.with_name_room(name.len(), |lower| {
+            // SAFETY: the request is live; there is room for the name and for
+            // as many values as are asked for.
+            unsafe {
+                (self.symbols.get_resp_header)(
+                    pointer(request),
+                    name.as_ptr(),
+                    name.len(),
+                    lower,
+                    room.as_mut_ptr(),
+                    room.len() as c_int,
+                    &mut message,
+                )
+            }
+        });
+        let count = usize::try_from(count).map_err(|_| Status::BadArgument)?;
+        room.get(..count).ok_or(Status::BadArgument)
     }
 
     /// The chunk that the body filter holds: where it is, unless it is in
@@ -187,22 +224,17 @@ impl NginxHost {
 
 impl Host for NginxHost {
     fn log(&self, request: Option<Request>, level: LogLevel, line: &[u8]) {
-        let level = match level {
-            LogLevel::Trace | LogLevel::Debug => LOG_DEBUG,
-            LogLevel::Info => LOG_INFO,
-            LogLevel::Warn => LOG_WARN,
-            LogLevel::Error => LOG_ERR,
-            // Never emerg or alert: those are nginx's own.
-            LogLevel::Critical => LOG_CRIT,
-        };
         let request = request.map_or(ptr::null_mut(), pointer);
+        let level = level::of(level);
         // SAFETY: the request is live or null; nginx copies the line.
         unsafe { (self.symbols.raw_log)(request, level, line.as_ptr(), line.len()) };
     }
 
     fn log_notice(&self, line: &[u8]) {
         // SAFETY: nginx copies the line.
-        unsafe { (self.symbols.raw_log)(ptr::null_mut(), LOG_NOTICE, line.as_ptr(), line.len()) };
+        unsafe {
+            (self.symbols.raw_log)(ptr::null_mut(), level::NOTICE, line.as_ptr(), line.len())
+        };
     }
 
     fn log_level(&self, request: Option<Request>) -> LogLevel {
@@ -211,16 +243,7 @@ impl Host for NginxHost {
         };
         let request = request.map_or(ptr::null_mut(), pointer);
         // SAFETY: the request is live or null.
-        match unsafe { get_level(request) } {
-            // `error_log … debug_http` and its like give bits above debug,
-            // which let debug lines through.
-            LOG_DEBUG.. => LogLevel::Trace,
-            LOG_INFO => LogLevel::Info,
-            // Notice, between the two, has no level of its own.
-            LOG_WARN..LOG_INFO => LogLevel::Warn,
-            LOG_ERR => LogLevel::Error,
-            _ => LogLevel::Critical,
-        }
+        level::written(unsafe { get_level(request) })
     }
 
     fn second(&self) -> i64 {
@@ -342,29 +365,32 @@ impl Host for NginxHost {
     }
 
     fn response_header(&self, request: Request, name: &[u8], value: &mut Vec<u8>) -> Result<()> {
-        let mut first = LuaStr::EMPTY;
-        let mut message: *mut c_char = ptr::null_mut();
-        let count = self.with_name_room(name.len(), |room| {
-            // SAFETY: the request is live; there is room for the name and for
-            // one value.
-            unsafe {
-                (self.symbols.get_resp_header)(
-                    pointer(request),
-                    name.as_ptr(),
-                    name.len(),
-                    room,
-                    &mut first,
-                    1,
-                    &mut message,
-                )
-            }
-        });
-        match count {
+        let mut first = [LuaStr::EMPTY];
+        match self.list_values(request, name, &mut first)? {
             // SAFETY: nginx has just given it, from the request's memory.
-            1.. => value.extend_from_slice(unsafe { bytes(&first) }),
-            0 => return Err(Status::NotFound),
-            _ => return Err(Status::BadArgument),
+            [only] => value.extend_from_slice(unsafe { bytes(only) }),
+            _ => return Err(Status::NotFound),
         }
+        Ok(())
+    }
+
+    fn response_header_values(
+        &self,
+        request: Request,
+        name: &[u8],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
+        let (mut usual, mut more) = ([LuaStr::EMPTY; USUAL_VALUES], Vec::new());
+        let mut values = self.list_values(request, name, &mut usual)?;
+        let mut room = USUAL_VALUES;
+        // Nobody is to judge some of them for all.
+        while values.len() == room {
+            room *= 2;
+            more.resize(room, LuaStr::EMPTY);
+            values = self.list_values(request, name, &mut more)?;
+        }
+        // SAFETY: nginx has just given them, from the request's memory.
+        values.iter().for_each(|it| visit(unsafe { bytes(it) }));
         Ok(())
     }
 
@@ -465,8 +491,9 @@ impl Host for NginxHost {
         self.store.borrow().clone()
     }
 
-    fn set_store(&self, store: Rc<dyn Store>) {
-        self.store.replace(store);
+    fn set_store(&self, store: Option<Rc<dyn Store>>) {
+        let own = || own_store(&self.symbols);
+        self.store.replace(store.unwrap_or_else(own));
     }
 
     fn set_variable(&self, request: Request, name: &[u8], value: &[u8]) -> Result<()> {
@@ -540,13 +567,6 @@ fn check(code: c_int) -> Result<()> {
     }
 }
 
-fn capture_number(name: &[u8]) -> Option<c_int> {
-    let digits = std::str::from_utf8(name).ok()?;
-    // parse() alone would take a sign.
-    let all_digits = name.iter().all(u8::is_ascii_digit);
-    all_digits.then(|| digits.parse().ok()).flatten()
-}
-
 /// # Safety
 /// The string is one of nginx's and stays for `'a`.
 unsafe fn bytes<'a>(string: &LuaStr) -> &'a [u8] {
@@ -563,19 +583,4 @@ unsafe fn slice<'a>(data: *const u8, len: usize) -> &'a [u8] {
     }
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts(data, len) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Everything else needs an nginx: it is tested in t/.
-
-    #[test]
-    fn a_capture_is_named_by_digits_alone() {
-        assert_eq!(capture_number(b"12"), Some(12));
-        for name in [&b""[..], b"+1", b"1a", b"99999999999", b"\xff"] {
-            assert_eq!(capture_number(name), None);
-        }
-    }
 }

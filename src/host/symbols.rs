@@ -220,6 +220,8 @@ symbols! {
              c_int, c_double, c_long, *mut c_int) -> c_int;
     }
     optional {
+        /// (zone). Bytes.
+        shdict_capacity: c"ngx_http_lua_ffi_shdict_capacity", (*mut NgxZone) -> usize;
         /// (request or null). The level of the log, at most debug unless
         /// single debug parts are on.
         get_sys_filter_level: c"ngx_http_lua_ffi_errlog_get_sys_filter_level",

@@ -1,16 +1,19 @@
 //! Metrics of a plugin: counters, gauges and histograms with Envoy's rules,
 //! on the shared store: each is one number that all workers count up. Numbers
-//! are exact up to 2^53; a gauge may be below 0.
+//! are exact up to 2^53; a gauge may be below 0. A change is one step of the
+//! store's, but a sample of a histogram is two: one of a worker that dies
+//! between them is in the sum, and not counted.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::{count, entry};
+use super::account::{Account, cost};
+use super::{Numbers, count, entry};
 use crate::abi::Status;
 use crate::abi::limits::{MAX_METRIC_NAME, MAX_METRICS};
 use crate::abi::types::MetricType;
-use crate::host::store::Store;
+use crate::host::store::{Full, Store};
 
 /// Counts the metrics of all plugins: an id is a metric's number.
 const METRICS: &[u8] = b"M";
@@ -18,6 +21,8 @@ const METRICS: &[u8] = b"M";
 pub struct Metrics {
     store: Rc<dyn Store>,
     plugin: Vec<u8>,
+    account: Rc<Account>,
+    ids: Numbers,
     /// What this worker knows by id.
     known: RefCell<HashMap<u32, Rc<Metric>>>,
 }
@@ -45,6 +50,17 @@ fn id_entry(id: u32) -> Vec<u8> {
     entry(b"m", &[&id.to_le_bytes()])
 }
 
+/// The id of a metric that has all its entries.
+fn name_entry(plugin: &[u8], name: &[u8]) -> Vec<u8> {
+    entry(b"n", &[plugin, name])
+}
+
+/// What a metric takes: its two numbers, its description, and its name.
+fn room_of(by_name: &[u8], text: &[u8]) -> usize {
+    let id = id_entry(0).len();
+    cost(id, text.len()) + 2 * cost(id, size_of::<f64>()) + cost(by_name.len(), size_of::<f64>())
+}
+
 fn metric(id: u32, kind: MetricType) -> Metric {
     Metric {
         kind,
@@ -70,10 +86,12 @@ fn parse(text: &[u8]) -> Option<(MetricType, &[u8], &[u8])> {
 }
 
 impl Metrics {
-    pub fn new(store: Rc<dyn Store>, plugin: &[u8]) -> Self {
+    pub fn new(store: Rc<dyn Store>, plugin: &[u8], account: Rc<Account>) -> Self {
         Metrics {
             store,
             plugin: plugin.to_vec(),
+            account,
+            ids: Numbers::new(METRICS),
             known: RefCell::default(),
         }
     }
@@ -91,47 +109,85 @@ impl Metrics {
     /// The id of a metric, made if it is new; the same in every worker. Never
     /// 0.
     ///
-    /// Errors: [`Status::BadArgument`] for a name that is empty, too long or
-    /// of another type; [`Status::InternalFailure`] when there are too many,
+    /// Errors: [`Status::BadArgument`] for a name that is too long or of
+    /// another type; [`Status::InternalFailure`] when there are too many,
     /// or the store is full.
     pub fn define(&self, kind: MetricType, name: &[u8]) -> Result<u32, Status> {
-        if name.is_empty() || name.len() > MAX_METRIC_NAME {
+        if name.len() > MAX_METRIC_NAME {
             return Err(Status::BadArgument);
         }
-        let full = |_| Status::InternalFailure;
-        let by_name = entry(b"n", &[&self.plugin, name]);
+        let by_name = name_entry(&self.plugin, name);
         let id = match self.store.number(&by_name) {
             Some(id) => id as u32,
             None => {
                 if self.has_all() {
                     return Err(Status::InternalFailure);
                 }
-                // Counted first, whatever comes of it.
-                count(&*self.store, &self.own()).map_err(full)?;
-                let id = count(&*self.store, METRICS).map_err(full)? as u32;
-                // Everything else first: whoever finds the id finds it.
-                let text = describe(kind, &self.plugin, name);
-                let new = metric(id, kind);
-                self.store.add(&id_entry(id), &text).map_err(full)?;
-                self.store.add_number(&new.value, 0.0).map_err(full)?;
-                if kind == MetricType::Histogram {
-                    self.store.add_number(&new.samples, 0.0).map_err(full)?;
-                }
-                if self.store.add_number(&by_name, id.into()).map_err(full)? {
-                    id
-                } else {
-                    // Another worker was first; this number stays unused.
-                    for unused in [id_entry(id), new.value, new.samples] {
-                        self.store.remove(&unused);
-                    }
-                    self.store.number(&by_name).ok_or(Status::InternalFailure)? as u32
-                }
+                self.define_new(kind, name, &by_name)?
             }
         };
         if self.metric(id)?.kind != kind {
             return Err(Status::BadArgument);
         }
         Ok(id)
+    }
+
+    /// The id of a metric that was not there a moment ago. What finds no room
+    /// costs the plugin nothing: neither bytes nor one of its metrics.
+    fn define_new(&self, kind: MetricType, name: &[u8], by_name: &[u8]) -> Result<u32, Status> {
+        let full = |_| Status::InternalFailure;
+        let text = describe(kind, &self.plugin, name);
+        let room = room_of(by_name, &text);
+        self.account.take(room)?;
+        let own = self.own();
+        // Counted first: so there are never more.
+        let made = count(&*self.store, &own).and_then(|_| {
+            let made = self.make(kind, by_name, &text);
+            if !matches!(made, Ok(Some(_))) {
+                self.store.increment(&own, -1.0);
+            }
+            made
+        });
+        if let Ok(Some(id)) = made {
+            return Ok(id);
+        }
+        self.account.give(room);
+        made.map_err(full)?;
+        // Another worker was first.
+        let id = self.store.number(by_name);
+        Ok(id.ok_or(Status::InternalFailure)? as u32)
+    }
+
+    /// Makes a metric and gives its id. `None`: there is one of this name.
+    fn make(&self, kind: MetricType, by_name: &[u8], text: &[u8]) -> Result<Option<u32>, Full> {
+        let id = self.ids.take(&*self.store)?;
+        let new = metric(id, kind);
+        let made = self.make_entries(by_name, id, &new, text);
+        if made == Ok(true) {
+            return Ok(Some(id));
+        }
+        for unused in [id_entry(id), new.value, new.samples] {
+            self.store.remove(&unused);
+        }
+        self.ids.give(id);
+        made.map(|_| None)
+    }
+
+    /// Makes the entries of a metric. False: there is one of this name.
+    fn make_entries(
+        &self,
+        by_name: &[u8],
+        id: u32,
+        new: &Metric,
+        text: &[u8],
+    ) -> Result<bool, Full> {
+        // The name last: whoever finds the id finds all of it.
+        self.store.add(&id_entry(id), text)?;
+        self.store.add_number(&new.value, 0.0)?;
+        if new.kind == MetricType::Histogram {
+            self.store.add_number(&new.samples, 0.0)?;
+        }
+        self.store.add_number(by_name, id.into())
     }
 
     /// Counters only grow; gauges go both ways; histograms refuse.
@@ -208,7 +264,10 @@ pub fn read_all(store: &dyn Store) -> Vec<Reading> {
         if !store.get(&id_entry(id), &mut text) {
             continue;
         }
-        if let Some((kind, plugin, name)) = parse(&text) {
+        // A worker that died when it defined one has given it no name.
+        if let Some((kind, plugin, name)) = parse(&text)
+            && store.number(&name_entry(plugin, name)) == Some(id.into())
+        {
             let metric = metric(id, kind);
             readings.push(Reading {
                 plugin: plugin.to_vec(),
@@ -229,7 +288,8 @@ mod tests {
     use crate::host::store::HeapStore;
 
     fn metrics(store: &Rc<HeapStore>, plugin: &str) -> Metrics {
-        Metrics::new(store.clone(), plugin.as_bytes())
+        let account = Account::new(store.clone(), plugin.as_bytes(), None);
+        Metrics::new(store.clone(), plugin.as_bytes(), account.into())
     }
 
     #[test]
@@ -239,7 +299,10 @@ mod tests {
         let id = one.define(Counter, b"hits").expect("new");
         assert_eq!(other.define(Counter, b"hits"), Ok(id));
         assert_eq!(other.define(Gauge, b"hits"), Err(Status::BadArgument));
-        assert_eq!(one.define(Gauge, b""), Err(Status::BadArgument));
+        // A name like any other.
+        let empty = one.define(Gauge, b"").expect("new");
+        assert_ne!(empty, id);
+        assert_eq!(other.define(Gauge, b""), Ok(empty));
         let long = vec![b'x'; MAX_METRIC_NAME + 1];
         assert_eq!(one.define(Gauge, &long), Err(Status::BadArgument));
 
@@ -320,13 +383,34 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_uses_numbers_up_but_not_without_end() {
-        let store = Rc::new(HeapStore::with_room(3));
+    fn what_finds_no_room_uses_nothing_up() {
+        let store = Rc::new(HeapStore::with_room(4));
         let metrics = metrics(&store, "p");
         for number in 0..MAX_METRICS + 100 {
             let defined = metrics.define(Counter, format!("m{number}").as_bytes());
             assert_eq!(defined, Err(Status::InternalFailure));
         }
-        assert_eq!(store.number(METRICS), Some(MAX_METRICS as f64));
+        assert!(!metrics.has_all());
+        assert_eq!(store.number(&metrics.own()), Some(0.0));
+        assert_eq!(store.number(METRICS), Some(1.0));
+        assert_eq!(metrics.account.taken(), 0.0);
+        // Room again: as if nothing had happened.
+        store.set_room(0);
+        assert_eq!(metrics.define(Counter, b"one"), Ok(1));
+        assert_eq!(metrics.define(Counter, b"two"), Ok(2));
+        assert_eq!(store.number(&metrics.own()), Some(2.0));
+    }
+
+    #[test]
+    fn who_is_second_to_define_a_metric_uses_nothing_up() {
+        let store = Rc::new(HeapStore::default());
+        let (one, other) = (metrics(&store, "p"), metrics(&store, "p"));
+        assert_eq!(one.define(Counter, b"hits"), Ok(1));
+        // As if it had not been there when `other` looked.
+        let by_name = name_entry(b"p", b"hits");
+        assert_eq!(other.define_new(Counter, b"hits", &by_name), Ok(1));
+        assert_eq!(store.number(&one.own()), Some(1.0));
+        assert_eq!(other.define(Counter, b"more"), Ok(2));
+        assert_eq!(one.define(Counter, b"most"), Ok(3));
     }
 }
