@@ -28,8 +28,13 @@ impl Allowed {
     pub fn read(lines: &[u8]) -> Result<Allowed, String> {
         let lines = lines.split(|byte| *byte == b'\n');
         let patterns = lines.filter(|line| !line.is_empty()).map(|line| {
-            Pattern::read(line)
-                .ok_or_else(|| format!("callouts to \"{}\": no pattern", line.escape_ascii()))
+            Pattern::read(line).ok_or_else(|| {
+                format!(
+                    "\"{}\" is no pattern: it is host, host:port, *.domain, *.domain:port, \
+                     [ipv6]:port or unix:/path, without http:// and without a path of a URL",
+                    line.escape_ascii()
+                )
+            })
         });
         Ok(Allowed(patterns.collect::<Result<_, _>>()?))
     }

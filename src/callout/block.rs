@@ -18,6 +18,10 @@ pub(super) enum Taken {
     NoRoom,
 }
 
+fn is_empty(line: &[u8]) -> bool {
+    line.iter().all(|byte| *byte == b'\r')
+}
+
 impl Block {
     /// A block that starts with a text of ours. Where that ends in a newline,
     /// an empty line right behind it completes the block.
@@ -32,18 +36,17 @@ impl Block {
     /// them. Lines end in CRLF or LF (RFC 9112 §2.2).
     pub(super) fn take(&mut self, input: &[u8], room: usize) -> Taken {
         let within = &input[..input.len().min(room)];
-        for (index, byte) in within.iter().enumerate() {
-            match byte {
-                b'\n' if self.line_is_empty => {
-                    self.bytes.extend_from_slice(&within[..=index]);
-                    return Taken::Complete(index + 1);
-                }
-                b'\n' => self.line_is_empty = true,
-                // A CR that no LF follows is for the parser to refuse.
-                b'\r' => {}
-                _ => self.line_is_empty = false,
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', within) {
+            // A CR that no LF follows is for the parser to refuse.
+            if self.line_is_empty && is_empty(&within[start..end]) {
+                self.bytes.extend_from_slice(&within[..=end]);
+                return Taken::Complete(end + 1);
             }
+            self.line_is_empty = true;
+            start = end + 1;
         }
+        self.line_is_empty = self.line_is_empty && is_empty(&within[start..]);
         self.bytes.extend_from_slice(within);
         if within.len() < input.len() {
             Taken::NoRoom

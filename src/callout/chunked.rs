@@ -1,9 +1,7 @@
 //! Undoes the chunked coding (RFC 9112 §7.1), up to the trailer section.
 
 use super::Error;
-
-/// Bytes of a line that gives a chunk's size, extensions included.
-const MAX_SIZE_LINE: usize = 1024;
+use crate::abi::limits::MAX_SIZE_LINE;
 
 /// A decoder that keeps no input: it can be stopped between any two bytes.
 pub(super) struct Chunked {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::abi::limits::{MAX_HEAD, MAX_HEADERS};
+
 /// An exchange that cannot be completed. Its connection must be closed.
 ///
 /// It is the operator's; the guest only sees that the callout failed.
@@ -19,12 +21,15 @@ pub enum Error {
     /// A status line or header line is malformed.
     BadHead,
     /// The head, interim answers (1xx) included, or the trailer section, is
-    /// longer than [`crate::callout::http1::MAX_HEAD`].
+    /// longer than [`MAX_HEAD`].
     HeadTooLarge,
-    /// More fields than [`crate::callout::http1::MAX_HEADERS`].
+    /// More fields than [`MAX_HEADERS`].
     TooManyHeaders,
     /// Head, body and trailers together are longer than this many bytes.
     TooLarge { limit: usize },
+    /// All answers of the plugin that are under way would hold more than this
+    /// many bytes together.
+    NoShareLeft { limit: usize },
     /// A Content-Length that is no number, or several that differ.
     BadContentLength,
     /// Content-Length together with Transfer-Encoding: where the answer ends
@@ -50,7 +55,18 @@ impl fmt::Display for Error {
             Error::HeadTooLarge => "the upstream's headers or trailers are longer than 64 KiB",
             Error::TooManyHeaders => "the upstream's answer has more than 128 headers or trailers",
             Error::TooLarge { limit } => {
-                return write!(f, "the upstream's answer is longer than {limit} bytes");
+                return write!(
+                    f,
+                    "the upstream's answer is longer than {limit} bytes (option \
+                     max_callout_response)"
+                );
+            }
+            Error::NoShareLeft { limit } => {
+                return write!(
+                    f,
+                    "the answers under way would hold more than {limit} bytes together (option \
+                     max_callout_bytes)"
+                );
             }
             Error::BadContentLength => {
                 "the upstream's answer has an invalid or contradictory Content-Length"
@@ -72,4 +88,4 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 // The sentences above name the limits.
-const _: () = assert!(super::http1::MAX_HEAD == 64 << 10 && super::http1::MAX_HEADERS == 128);
+const _: () = assert!(MAX_HEAD == 64 << 10 && MAX_HEADERS == 128);

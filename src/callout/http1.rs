@@ -1,30 +1,25 @@
 //! One exchange of HTTP/1.1 (RFC 9112) as a client, sans-IO.
 //!
-//! `ureq-proto` parses heads and trailers. Its own state machine is not used:
-//! it drops trailers, waits without end for a chunk line that holds a lone CR,
-//! takes a signed chunk size, refuses a 100 with fields, and refuses request
-//! targets that are in use. What remains for us to do is small.
+//! `httparse` parses heads and trailers. What is built on it for clients without
+//! I/O, `ureq-proto`, is not used: it drops trailers, waits without end for a
+//! chunk line that holds a lone CR, takes a signed chunk size, refuses a 100 with
+//! fields and request targets that are in use, and its map of headers takes a
+//! dozen allocations for each answer. What remains for us to do is small.
+
+use std::rc::Rc;
 
 use super::block::{Block, Taken};
 use super::chunked::Chunked;
 use super::head::{self, Framing, Head};
-use super::{Error, Request, Response};
-use crate::abi::Status;
-
-/// Bytes of the head of an answer, with the interim answers before it; and
-/// bytes of its trailer section. Servers hold back far earlier (8 to 64 KiB).
-pub const MAX_HEAD: usize = 64 << 10;
-
-/// Fields in a head, and in a trailer section. Envoy takes 100.
-pub const MAX_HEADERS: usize = 128;
+use super::{Error, Part, Request, Response, Share};
+use crate::abi::limits::MAX_HEAD;
 
 /// Every answer starts with this; what does not is refused at once.
 const START: &[u8] = b"HTTP/1.";
 
 /// An exchange: a request to send and the answer to it, as far as received.
 pub struct Http1 {
-    output: Vec<u8>,
-    is_head_request: bool,
+    request: Request,
     state: State,
     limit: usize,
     /// Bytes that the answer may still grow, of `limit`.
@@ -33,6 +28,8 @@ pub struct Http1 {
     head_room: usize,
     reusable: bool,
     response: Response,
+    /// What it has of the plugin's share.
+    part: Part,
 }
 
 enum State {
@@ -57,27 +54,29 @@ pub enum Progress {
 }
 
 impl Http1 {
-    /// Starts an exchange. `max_response` limits the bytes kept of the answer:
-    /// heads, body and trailers together, without the chunked coding.
-    /// `BadArgument` where the request breaks its rules ([`Request::check`]).
-    pub fn new(request: Request, max_response: usize) -> Result<Http1, Status> {
-        request.check()?;
-        Ok(Http1 {
-            output: request.to_http1(),
-            is_head_request: request.method == b"HEAD",
+    /// Starts an exchange. `share` limits the bytes kept of the answer: heads,
+    /// body and trailers together, without the chunked coding.
+    pub fn new(request: Request, share: &Rc<Share>) -> Http1 {
+        Http1 {
+            request,
             state: State::Head(Block::new(b"")),
-            limit: max_response,
-            room: max_response,
+            limit: share.each,
+            room: share.each,
             head_room: MAX_HEAD,
             reusable: false,
             response: Response::default(),
-        })
+            part: Part::of(share),
+        }
+    }
+
+    pub fn request(&self) -> &Request {
+        &self.request
     }
 
     /// The whole request, head and body, to be sent once. An answer may come
     /// before all is sent; then the connection must not be reused.
     pub fn output(&self) -> &[u8] {
-        &self.output
+        self.request.output()
     }
 
     /// Takes what was read from the connection, in pieces of any size.
@@ -91,6 +90,10 @@ impl Http1 {
                 Ok(used) => rest = &rest[used..],
                 Err(error) => return Err(self.fail(error)),
             }
+        }
+        if !self.part.set(self.limit - self.room) {
+            let limit = self.part.share().all;
+            return Err(self.fail(Error::NoShareLeft { limit }));
         }
         self.progress()
     }
@@ -132,6 +135,8 @@ impl Http1 {
     /// Gives back what was gathered: it is of no more use.
     fn fail(&mut self, error: Error) -> Error {
         self.response = Response::default();
+        self.room = self.limit;
+        self.part.set(0);
         self.state = State::Failed(error);
         error
     }
@@ -144,14 +149,26 @@ impl Http1 {
     fn step(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         match &mut self.state {
             State::Head(block) => {
-                let taken = block.take(bytes, self.room.min(self.head_room));
+                let room = self.room.min(self.head_room);
+                if block.bytes().is_empty()
+                    && let Some(used) = self.take_whole_head(&bytes[..bytes.len().min(room)])?
+                {
+                    return Ok(used);
+                }
+                let State::Head(block) = &mut self.state else {
+                    return Ok(0);
+                };
+                let taken = block.take(bytes, room);
                 let start = block.bytes().len().min(START.len());
                 if block.bytes()[..start] != START[..start] {
                     return Err(Error::NotHttp);
                 }
                 let used = self.count_block(taken, bytes.len())?;
-                if let Taken::Complete(_) = taken {
-                    self.end_of_head()?;
+                if let Taken::Complete(_) = taken
+                    && let State::Head(block) = &self.state
+                {
+                    let head = head::parse_block(block.bytes(), self.request.is_head())?;
+                    self.end_of_head(head)?;
                 }
                 Ok(used)
             }
@@ -210,17 +227,29 @@ impl Http1 {
         Ok(used)
     }
 
-    /// A head is complete: an interim one is dropped, the final one kept.
-    fn end_of_head(&mut self) -> Result<(), Error> {
-        let State::Head(block) = &self.state else {
-            return Ok(());
+    /// Most heads come in one piece, and are read where they lie. Gives their
+    /// length; `None` for what is no such head, which is looked at as it comes.
+    fn take_whole_head(&mut self, bytes: &[u8]) -> Result<Option<usize>, Error> {
+        if !bytes.starts_with(START) {
+            return Ok(None);
+        }
+        let Ok((head, used)) = head::parse(bytes, self.request.is_head()) else {
+            return Ok(None);
         };
+        self.room -= used;
+        self.head_room -= used;
+        self.end_of_head(head)?;
+        Ok(Some(used))
+    }
+
+    /// A head is complete: an interim one is dropped, the final one kept.
+    fn end_of_head(&mut self, head: Head) -> Result<(), Error> {
         let Head {
             status,
             headers,
             framing,
             reusable,
-        } = head::parse(block.bytes(), self.is_head_request)?;
+        } = head;
         if status.as_u16() == 101 {
             return Err(Error::SwitchedProtocols);
         }

@@ -16,6 +16,7 @@ pub mod grpc;
 mod head;
 pub mod http1;
 mod request;
+mod share;
 pub mod target;
 pub mod tls;
 mod upstream;
@@ -26,12 +27,12 @@ mod tests;
 pub use error::Error;
 pub use http1::{Http1, Progress};
 pub use request::Request;
+pub use share::{Part, Share};
 pub use target::{Target, TargetError};
 pub use tls::{Tls, TlsConfig, TlsError, TlsOptions};
 pub use upstream::{NoRoute, Route, Upstream, Upstreams};
 
-/// Names and values in order, one entry per value.
-pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+use crate::abi::HeaderList;
 
 /// The scheme of a callout: with TLS or without.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,12 +67,10 @@ fn host_of(authority: &[u8]) -> &[u8] {
 /// callout that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
-    /// `:status` first, then the fields with names in lower case. Fields of
-    /// one name keep their order and stand together; the order between
-    /// different names may differ from the wire's.
-    pub headers: Pairs,
+    /// `:status` first, then the fields as they came, names in lower case.
+    pub headers: HeaderList,
     /// The content, with any chunking undone.
     pub body: Vec<u8>,
     /// The trailer fields of a chunked answer, names in lower case.
-    pub trailers: Pairs,
+    pub trailers: HeaderList,
 }

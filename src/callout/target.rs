@@ -6,12 +6,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use super::Scheme;
-
-/// Longest host name in DNS.
-const MAX_HOST: usize = 253;
-
-/// Longest path of a unix socket on Linux: `sun_path` less its NUL.
-const MAX_UNIX_PATH: usize = 107;
+use crate::abi::limits::{MAX_HOST, MAX_UNIX_PATH};
 
 /// An upstream to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +88,7 @@ pub enum TargetError {
     Characters,
     Scheme,
     Host,
+    Path,
     Ipv6,
     Port,
     UnixPath,
@@ -107,7 +103,12 @@ impl fmt::Display for TargetError {
             }
             TargetError::Scheme => "the upstream address's scheme is neither http nor https",
             TargetError::Host => {
-                "the upstream address is not of the form host, host:port, [ipv6]:port or unix:/path"
+                "the upstream address is not of the form host, host:port, [ipv6]:port or unix:/path, \
+                 each also behind http:// or https://"
+            }
+            TargetError::Path => {
+                "the upstream address has a path: it is host, host:port, [ipv6]:port or unix:/path, \
+                 each also behind http:// or https://, and the path is the callout's own (:path)"
             }
             TargetError::Ipv6 => "the upstream address is no IPv6 address in brackets",
             TargetError::Port => "the upstream address's port is not a number from 1 to 65535",
@@ -141,6 +142,9 @@ fn parse_unix(path: &str) -> Result<Kind, TargetError> {
 fn parse_tcp(text: &str, default_port: u16) -> Result<Kind, TargetError> {
     if text.contains("://") {
         return Err(TargetError::Scheme);
+    }
+    if text.contains('/') {
+        return Err(TargetError::Path);
     }
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or(TargetError::Ipv6)?;

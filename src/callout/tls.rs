@@ -64,8 +64,31 @@ impl fmt::Display for TlsError {
             TlsError::BadName => {
                 f.write_str("the server name is neither a DNS name nor an IP address")
             }
-            TlsError::Peer(why) => write!(f, "{why}"),
+            TlsError::Peer(why) => describe(why, f),
         }
+    }
+}
+
+/// What rustls has no sentence for, with the way out.
+fn describe(why: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use rustls::{CertificateError, InvalidMessage};
+    match why {
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            f.write_str("the server does not speak TLS there")
+        }
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            f.write_str("invalid peer certificate: no trusted CA has signed it (option ca)")
+        }
+        // The only name that there is for it: its type is another crate's.
+        rustls::Error::InvalidCertificate(CertificateError::Other(other))
+            if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+        {
+            f.write_str(
+                "invalid peer certificate: it is a CA's own (CA:TRUE): sign one for the \
+                 server with that CA, or make it with basicConstraints=CA:FALSE",
+            )
+        }
+        why => write!(f, "{why}"),
     }
 }
 

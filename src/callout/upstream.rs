@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::allowed::Allowed;
 use super::target::{Target, TargetError};
 use super::{Scheme, TlsConfig, TlsOptions, host_of};
+use crate::abi::field::shown;
 use crate::abi::limits::NODE_REST_MS;
 use crate::abi::pairs;
 
@@ -21,6 +22,7 @@ pub struct Upstreams {
 /// What a name stands for: one or more nodes, and how TLS is spoken with them.
 #[derive(Debug)]
 pub struct Upstream {
+    name: Vec<u8>,
     nodes: Vec<Node>,
     /// The node that the next callout begins with.
     next: Cell<Option<usize>>,
@@ -42,7 +44,9 @@ struct OwnTls {
 
 #[derive(Debug)]
 struct Node {
-    address: Vec<u8>,
+    /// Its address, for a callout of each scheme.
+    http: Target,
+    https: Target,
     /// It did not answer: until then the others come first.
     rests_until: Cell<Option<Instant>>,
 }
@@ -50,9 +54,17 @@ struct Node {
 /// The nodes that one callout may go to, the best one first.
 #[derive(Clone, Debug)]
 pub struct Route {
-    upstream: Option<Rc<Upstream>>,
-    targets: Vec<(usize, Target)>,
+    to: Destination,
+    scheme: Scheme,
+    /// Indexes of the nodes; empty where there is one.
+    order: Vec<usize>,
     at: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Destination {
+    Upstream(Rc<Upstream>),
+    Address(Target),
 }
 
 /// Why a callout goes nowhere.
@@ -82,6 +94,16 @@ impl fmt::Display for NoRoute {
 
 impl std::error::Error for NoRoute {}
 
+/// For log lines: the upstream's name, if it has one, and the node in use.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(upstream) = self.upstream() {
+            write!(f, "\"{}\" at ", shown(&upstream.name))?;
+        }
+        self.target().fmt(f)
+    }
+}
+
 impl Upstreams {
     /// Reads what the operator has written. `map`: names and, for each, a
     /// serialized map of its fields; `allowed`: patterns, one a line.
@@ -92,11 +114,12 @@ impl Upstreams {
         let mut named = Vec::new();
         for (name, fields) in pairs::parse(map).map_err(malformed)? {
             let fields = pairs::parse(fields).map_err(malformed)?;
-            let upstream = Upstream::read(&fields)
+            let upstream = Upstream::read(name, &fields)
                 .map_err(|why| format!("upstream \"{}\": {why}", name.escape_ascii()))?;
             named.push((name.to_vec(), Rc::new(upstream)));
         }
-        let allowed = Allowed::read(allowed)?;
+        let allowed =
+            Allowed::read(allowed).map_err(|why| format!("option \"callouts\": {why}"))?;
         Ok(Upstreams { named, allowed })
     }
 
@@ -110,7 +133,7 @@ impl Upstreams {
     /// the address that it is. `scheme` is the callout's own.
     pub fn route(&self, name: &[u8], scheme: Scheme, now: Instant) -> Result<Route, NoRoute> {
         if let Some(upstream) = self.find(name) {
-            return upstream.route(scheme, now).map_err(NoRoute::Address);
+            return Ok(upstream.route(scheme, now));
         }
         if self.allowed.is_nothing() {
             return Err(NoRoute::Denied);
@@ -120,16 +143,18 @@ impl Upstreams {
             return Err(NoRoute::Denied);
         }
         Ok(Route {
-            upstream: None,
-            targets: vec![(0, target)],
+            to: Destination::Address(target),
+            scheme,
+            order: Vec::new(),
             at: 0,
         })
     }
 }
 
 impl Upstream {
-    fn read(fields: &[pairs::Pair]) -> Result<Upstream, String> {
+    fn read(name: &[u8], fields: &[pairs::Pair]) -> Result<Upstream, String> {
         let mut upstream = Upstream {
+            name: name.to_vec(),
             nodes: Vec::new(),
             next: Cell::new(None),
             tls: None,
@@ -152,6 +177,12 @@ impl Upstream {
         }
         if upstream.nodes.is_empty() {
             return Err("it has no address".to_owned());
+        }
+        if let Some(tls) = upstream.tls {
+            for node in &mut upstream.nodes {
+                node.http.tls = tls;
+                node.https.tls = tls;
+            }
         }
         let client = match (cert, pem_key) {
             (Some(cert), Some(key)) => Some((cert, key)),
@@ -177,10 +208,13 @@ impl Upstream {
     }
 
     fn add_node(&mut self, address: &[u8]) -> Result<(), String> {
-        Target::parse(address, Scheme::Http)
-            .map_err(|why| format!("{why}: \"{}\"", address.escape_ascii()))?;
+        let parse = |scheme| {
+            Target::parse(address, scheme)
+                .map_err(|why| format!("\"{}\": {why}", address.escape_ascii()))
+        };
         self.nodes.push(Node {
-            address: address.to_vec(),
+            http: parse(Scheme::Http)?,
+            https: parse(Scheme::Https)?,
             rests_until: Cell::new(None),
         });
         Ok(())
@@ -188,17 +222,26 @@ impl Upstream {
 
     /// The host of its first node, as the cosocket takes it.
     pub fn host(&self) -> Option<Vec<u8>> {
-        let target = Target::parse(&self.nodes[0].address, Scheme::Http).ok()?;
-        Some(target.host().into_owned().into_bytes())
+        let node = self.nodes.first()?;
+        Some(node.http.host().into_owned().into_bytes())
     }
 
-    fn route(self: &Rc<Self>, scheme: Scheme, now: Instant) -> Result<Route, TargetError> {
+    fn route(self: &Rc<Self>, scheme: Scheme, now: Instant) -> Route {
         let scheme = match self.tls {
             Some(true) => Scheme::Https,
             Some(false) => Scheme::Http,
             None => scheme,
         };
         let count = self.nodes.len();
+        let to = Destination::Upstream(self.clone());
+        if count == 1 {
+            return Route {
+                to,
+                scheme,
+                order: Vec::new(),
+                at: 0,
+            };
+        }
         // Workers begin with different nodes.
         let first = self
             .next
@@ -206,20 +249,15 @@ impl Upstream {
             .unwrap_or_else(|| std::process::id() as usize)
             % count;
         self.next.set(Some(first + 1));
-        let in_turn = (first..count).chain(0..first);
-        let (resting, mut order): (Vec<usize>, Vec<usize>) =
-            in_turn.partition(|index| self.nodes[*index].rests(now));
-        order.extend(resting);
-        let targets = order.into_iter().map(|index| {
-            let mut target = Target::parse(&self.nodes[index].address, scheme)?;
-            target.tls = self.tls.unwrap_or(target.tls);
-            Ok((index, target))
-        });
-        Ok(Route {
-            targets: targets.collect::<Result<_, _>>()?,
-            upstream: Some(self.clone()),
+        let mut order: Vec<usize> = (first..count).chain(0..first).collect();
+        // Stable: those that rest keep their turn among themselves.
+        order.sort_by_key(|index| self.nodes[*index].rests(now));
+        Route {
+            to,
+            scheme,
+            order,
             at: 0,
-        })
+        }
     }
 }
 
@@ -232,12 +270,26 @@ impl Node {
 impl Route {
     /// The node in use.
     pub fn target(&self) -> &Target {
-        &self.targets[self.at].1
+        match &self.to {
+            Destination::Address(target) => target,
+            Destination::Upstream(upstream) => {
+                let node = &upstream.nodes[self.index()];
+                match self.scheme {
+                    Scheme::Http => &node.http,
+                    Scheme::Https => &node.https,
+                }
+            }
+        }
     }
 
     /// Nodes that were not tried yet, beside the one in use.
     pub fn nodes_left(&self) -> usize {
-        self.targets.len() - self.at - 1
+        self.order.len().saturating_sub(self.at + 1)
+    }
+
+    /// Which node is in use.
+    fn index(&self) -> usize {
+        self.order.get(self.at).copied().unwrap_or(0)
     }
 
     /// Goes on to the next node, as the one in use could not be reached; for a
@@ -255,32 +307,35 @@ impl Route {
         self.set_rest(None);
     }
 
+    fn upstream(&self) -> Option<&Upstream> {
+        match &self.to {
+            Destination::Upstream(upstream) => Some(upstream),
+            Destination::Address(_) => None,
+        }
+    }
+
     fn set_rest(&self, until: Option<Instant>) {
-        if let Some(upstream) = &self.upstream {
-            let (index, _) = self.targets[self.at];
-            upstream.nodes[index].rests_until.set(until);
+        if let Some(upstream) = self.upstream() {
+            upstream.nodes[self.index()].rests_until.set(until);
         }
     }
 
     /// The certificate of the upstream is verified.
     pub fn verify(&self) -> bool {
-        self.upstream.as_ref().is_none_or(|it| it.verify)
+        self.upstream().is_none_or(|it| it.verify)
     }
 
     /// Where TLS has a CA or a client certificate of the upstream's own: with
     /// what, and a number that no other such upstream has.
     pub fn own_tls(&self) -> Option<(&TlsConfig, u32)> {
-        let own = self.upstream.as_ref()?.own_tls.as_ref()?;
+        let own = self.upstream()?.own_tls.as_ref()?;
         Some((&own.config, own.number))
     }
 
     /// The name that TLS asks for and the certificate must be for, in a
     /// callout to this `:authority`.
     pub fn server_name<'a>(&'a self, authority: &'a [u8]) -> &'a [u8] {
-        let fixed = self
-            .upstream
-            .as_ref()
-            .and_then(|it| it.server_name.as_deref());
+        let fixed = self.upstream().and_then(|it| it.server_name.as_deref());
         fixed.unwrap_or_else(|| host_of(authority))
     }
 }

@@ -10,18 +10,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
+use h2::{Ping, PingPong};
 
 use super::pipe::Pipe;
+use super::silence::{Silence, Verdict};
 use super::stream::{End, Wire};
 use super::{Call, Closed, Event, Kind, status};
-use crate::abi::limits::{GRPC_WINDOW, MAX_GRPC_METADATA, MAX_GRPC_STREAMS};
+use crate::abi::HeaderList;
+use crate::abi::limits::{
+    GRPC_WINDOW, MAX_GRPC_METADATA, MAX_GRPC_RETURNS, MAX_GRPC_ROUNDS, MAX_GRPC_STREAMS,
+};
 use crate::callout::Tls;
-
-/// Times that a call goes over another connection before it fails.
-const MAX_RETURNS: u32 = 3;
-
-/// Rounds in which the parts of a connection wake each other; a few are enough.
-const MAX_ROUNDS: usize = 1000;
 
 type Started = Result<(SendRequest<Bytes>, h2::client::Connection<Pipe, Bytes>), h2::Error>;
 
@@ -32,6 +31,7 @@ enum Http2 {
     Open {
         sender: SendRequest<Bytes>,
         connection: Box<h2::client::Connection<Pipe, Bytes>>,
+        ping: Option<PingPong>,
     },
     Over,
 }
@@ -52,6 +52,9 @@ pub struct Connection<T> {
     closing: bool,
     /// Times that bytes came.
     received: u64,
+    silence: Silence,
+    /// There is a connection: TLS can shake hands.
+    connected: bool,
     woken: Arc<Woken>,
 }
 
@@ -62,6 +65,12 @@ struct Entry<T> {
     events: VecDeque<Event>,
     /// What [`Connection::received`] was when it came.
     begun_at: u64,
+}
+
+impl<T> Entry<T> {
+    fn is_over(&self) -> bool {
+        matches!(self.place, Place::Over)
+    }
 }
 
 enum Place {
@@ -95,6 +104,8 @@ impl<T: Clone> Connection<T> {
             turn: 0,
             closing: false,
             received: 0,
+            silence: Silence::default(),
+            connected: false,
             woken: Arc::default(),
         }
     }
@@ -139,6 +150,7 @@ impl<T: Clone> Connection<T> {
 
     /// The connection is there.
     pub fn open(&mut self) {
+        self.connected = true;
         self.start();
         self.work();
     }
@@ -237,31 +249,67 @@ impl<T: Clone> Connection<T> {
         (first..count).chain(0..first).find(ready)
     }
 
-    /// Ends calls whose time is over, and those that nobody wants any more.
-    /// Gives when the next one's time is over.
+    /// Ends calls whose time is over, those that nobody wants any more, and all
+    /// when nobody seems to be there any more. Gives when the next one's time is
+    /// over.
     pub fn expire(&mut self, now: Instant) -> Option<Instant> {
         for index in 0..self.calls.len() {
             let entry = &self.calls[index];
             let late = entry.call.deadline.is_some_and(|deadline| deadline <= now);
-            if late && !matches!(entry.place, Place::Over) {
+            if late && !entry.is_over() {
                 // Nobody may be there any more: the next call finds out over
-                // another connection.
-                self.closing |= entry.begun_at == self.received;
+                // another connection. Others that wait with one that was not
+                // sent yet have time left.
+                let sent = matches!(entry.place, Place::Wire(_));
+                let others = self.calls.iter().enumerate();
+                let alone = others
+                    .filter(|(other, _)| *other != index)
+                    .all(|(_, other)| other.is_over());
+                self.closing |= (sent || alone) && entry.begun_at == self.received;
                 let closed = Closed::ours(status::DEADLINE_EXCEEDED, "deadline exceeded");
                 self.close(index, closed);
             }
         }
+        self.listen(now);
         self.work();
         let waiting = self.calls.iter();
-        let waiting = waiting.filter(|entry| !matches!(entry.place, Place::Over));
+        let waiting = waiting.filter(|entry| !entry.is_over());
         waiting.filter_map(|entry| entry.call.deadline).min()
+    }
+
+    /// Asks whether the upstream is there, where nothing is heard of it.
+    fn listen(&mut self, now: Instant) {
+        match &mut self.http2 {
+            Http2::Open { ping, .. } => {
+                let waits = |entry: &Entry<T>| !entry.is_over();
+                let somebody_waits = self.calls.iter().any(waits);
+                match self.silence.judge(now, self.received, somebody_waits) {
+                    Verdict::Fine => {}
+                    Verdict::Ask => {
+                        if let Some(ping) = ping {
+                            // An answer to an earlier one makes room for this; while there
+                            // is none, that one still asks.
+                            let _ = ping.poll_pong(&mut Context::from_waker(Waker::noop()));
+                            let _ = ping.send_ping(Ping::opaque());
+                        }
+                    }
+                    Verdict::Dead => self.fail("nothing is heard of the upstream any more"),
+                }
+            }
+            Http2::Waiting
+                if self.connected && self.silence.judge_handshake(now) == Verdict::Dead =>
+            {
+                self.fail("TLS: the upstream does not shake hands");
+            }
+            _ => {}
+        }
     }
 
     /// Closes the calls that `choose` chooses.
     pub fn close_calls(&mut self, why: &str, choose: impl Fn(&T, Kind) -> bool) {
         for index in 0..self.calls.len() {
             let entry = &self.calls[index];
-            if !matches!(entry.place, Place::Over) && choose(&entry.owner, entry.call.kind) {
+            if !entry.is_over() && choose(&entry.owner, entry.call.kind) {
                 self.close(index, Closed::ours(status::UNAVAILABLE, why));
             }
         }
@@ -275,7 +323,9 @@ impl<T: Clone> Connection<T> {
         }
         entry.place = Place::Over;
         if entry.call.kind == Kind::Stream {
-            entry.events.push_back(Event::TrailingMetadata(Vec::new()));
+            entry
+                .events
+                .push_back(Event::TrailingMetadata(HeaderList::new()));
         }
         entry.events.push_back(Event::Closed(closed));
     }
@@ -284,7 +334,7 @@ impl<T: Clone> Connection<T> {
     fn give_back(&mut self, index: usize, why: &str) {
         let entry = &mut self.calls[index];
         entry.call.returned += 1;
-        if entry.call.returned > MAX_RETURNS {
+        if entry.call.returned > MAX_GRPC_RETURNS {
             return self.close(index, Closed::ours(status::UNAVAILABLE, why));
         }
         entry.place = Place::Over;
@@ -294,6 +344,7 @@ impl<T: Clone> Connection<T> {
             head: entry.call.head.clone(),
             deadline: entry.call.deadline,
             outbox: entry.call.outbox.clone(),
+            share: entry.call.share.clone(),
             returned: entry.call.returned,
         };
         self.returned.push_back((entry.owner.clone(), call));
@@ -308,7 +359,7 @@ impl<T: Clone> Connection<T> {
                 }
                 return false;
             }
-            !matches!(entry.place, Place::Over) || !entry.events.is_empty()
+            !entry.is_over() || !entry.events.is_empty()
         });
     }
 
@@ -333,7 +384,7 @@ impl<T: Clone> Connection<T> {
 
     /// Lets all parts do what they can, until none has anything to do.
     fn work(&mut self) {
-        for _ in 0..MAX_ROUNDS {
+        for _ in 0..MAX_GRPC_ROUNDS {
             self.woken.0.store(false, Ordering::Relaxed);
             let waker = Waker::from(self.woken.clone());
             let mut cx = Context::from_waker(&waker);
@@ -358,9 +409,13 @@ impl<T: Clone> Connection<T> {
                 return None;
             };
             match started {
-                Ok((sender, connection)) => {
-                    let connection = Box::new(connection);
-                    self.http2 = Http2::Open { sender, connection };
+                Ok((sender, mut connection)) => {
+                    let ping = connection.ping_pong();
+                    self.http2 = Http2::Open {
+                        sender,
+                        connection: Box::new(connection),
+                        ping,
+                    };
                 }
                 Err(error) => return Some(error.to_string()),
             }
@@ -384,11 +439,10 @@ impl<T: Clone> Connection<T> {
             if !matches!(entry.place, Place::Waiting) {
                 continue;
             }
-            let ready = match self.closing {
-                true => return,
-                false => sender.poll_ready(cx),
-            };
-            match ready {
+            if self.closing {
+                return self.give_back_waiting("it carries no more calls");
+            }
+            match sender.poll_ready(cx) {
                 Poll::Pending => return,
                 // It is going away: those on the wire go on.
                 Poll::Ready(Err(error)) => {
@@ -401,7 +455,9 @@ impl<T: Clone> Connection<T> {
             let left = left.map(|it| it.saturating_duration_since(Instant::now()).as_millis());
             let request = entry.call.head.request(self.is_tls, &self.upstream, left);
             match sender.send_request(request, false) {
-                Ok((head, stream)) => entry.place = Place::Wire(Wire::new(stream, head)),
+                Ok((head, stream)) => {
+                    entry.place = Place::Wire(Wire::new(stream, head, &entry.call.share))
+                }
                 Err(error) => {
                     self.closing = true;
                     return self.give_back_waiting(&error.to_string());

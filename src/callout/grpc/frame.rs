@@ -75,10 +75,18 @@ impl Decoder {
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         if length > self.limit {
             let limit = self.limit;
-            let why = format!("a message of {length} bytes came, more than the {limit} allowed");
+            let why = format!(
+                "a message of {length} bytes came, more than the {limit} allowed (option \
+                 max_callout_response)"
+            );
             return Err(Closed::ours(status::RESOURCE_EXHAUSTED, why));
         }
         Ok(Some(length))
+    }
+
+    /// Bytes of a message that has begun.
+    pub fn held(&self) -> usize {
+        self.message.len()
     }
 
     /// True in the middle of a message.

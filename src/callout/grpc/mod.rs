@@ -8,8 +8,11 @@ mod frame;
 mod head;
 mod pipe;
 mod service;
+mod silence;
 pub mod status;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -22,7 +25,8 @@ pub use connection::Connection;
 pub use head::{BadHead, Head};
 pub use service::Service;
 
-use super::{Pairs, Route};
+use super::{Route, Share};
+use crate::abi::HeaderList;
 use crate::abi::limits::MAX_GRPC_QUEUED;
 
 /// One message there and one back, or any number of both.
@@ -40,6 +44,8 @@ pub struct Call {
     /// When it fails with "deadline exceeded"; a stream has no end of its own.
     pub deadline: Option<Instant>,
     pub outbox: Rc<Outbox>,
+    /// For its answers.
+    pub share: Rc<Share>,
     /// Times that a connection gave it back before the upstream saw it.
     pub returned: u32,
 }
@@ -47,10 +53,10 @@ pub struct Call {
 /// What a call has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    InitialMetadata(Pairs),
+    InitialMetadata(HeaderList),
     /// For a [`Kind::Call`] the last event.
     Message(Vec<u8>),
-    TrailingMetadata(Pairs),
+    TrailingMetadata(HeaderList),
     /// The last event.
     Closed(Closed),
 }

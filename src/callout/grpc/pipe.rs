@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that wait to be sent before HTTP/2 has to.
-const FULL: usize = 256 << 10;
+use crate::abi::limits::MAX_GRPC_UNSENT;
 
 /// A clone is the same pipe. Nobody is woken: whoever fills or empties it polls
 /// what is at the other end.
@@ -65,7 +64,7 @@ impl AsyncWrite for Pipe {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let to_send = &mut self.0.borrow_mut().to_send;
-        if to_send.len() >= FULL {
+        if to_send.len() >= MAX_GRPC_UNSENT {
             return Poll::Pending;
         }
         to_send.extend_from_slice(bytes);

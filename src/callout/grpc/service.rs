@@ -1,6 +1,8 @@
 //! The upstream of a gRPC callout, where a guest gives it as on Envoy: a
 //! serialized `envoy.config.core.v3.GrpcService`.
 
+use crate::abi::protobuf::{Fields, Value};
+
 /// What such a message says, as far as it means anything here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service<'a> {
@@ -88,66 +90,6 @@ fn read_header(header: &[u8]) -> Option<(&[u8], &[u8])> {
         }
     }
     Some((key, value))
-}
-
-/// A field's value; of numbers only that there is one.
-enum Value<'a> {
-    Number,
-    Bytes(&'a [u8]),
-}
-
-/// The fields of a protobuf message, each with its number; `None` once for what
-/// is none.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.take(1)?[0];
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    fn field(&mut self) -> Option<(u64, Value<'a>)> {
-        let key = self.varint()?;
-        let value = match key & 7 {
-            0 => self.varint().map(|_| Value::Number)?,
-            1 => self.take(8).map(|_| Value::Number)?,
-            2 => {
-                let len = usize::try_from(self.varint()?).ok()?;
-                Value::Bytes(self.take(len)?)
-            }
-            5 => self.take(4).map(|_| Value::Number)?,
-            _ => return None,
-        };
-        (key >> 3 > 0).then_some((key >> 3, value))
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Option<(u64, Value<'a>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let field = self.field();
-        if field.is_none() {
-            self.0 = &[];
-        }
-        Some(field)
-    }
 }
 
 #[cfg(test)]

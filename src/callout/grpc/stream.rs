@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,8 +12,9 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 
 use super::frame::Decoder;
-use super::{Call, Closed, Event, Kind, Pairs, status};
-use crate::abi::limits::MAX_GRPC_MESSAGE;
+use super::{Call, Closed, Event, Kind, status};
+use crate::abi::HeaderList;
+use crate::callout::{Error, Part, Share};
 
 /// How a call on the wire ends.
 pub enum End {
@@ -34,6 +36,8 @@ pub struct Wire {
     sent: Option<Bytes>,
     /// The answer to it.
     answer: Option<Vec<u8>>,
+    /// What all that was received and not passed on has of the plugin's share.
+    part: Part,
 }
 
 enum Incoming {
@@ -42,15 +46,16 @@ enum Incoming {
 }
 
 impl Wire {
-    pub fn new(sender: SendStream<Bytes>, head: ResponseFuture) -> Self {
+    pub fn new(sender: SendStream<Bytes>, head: ResponseFuture, share: &Rc<Share>) -> Self {
         Wire {
             sender,
             incoming: Incoming::Head(head),
             sent_end: false,
-            decoder: Decoder::new(MAX_GRPC_MESSAGE),
+            decoder: Decoder::new(share.each),
             body_ended: false,
             sent: None,
             answer: None,
+            part: Part::of(share),
         }
     }
 
@@ -183,12 +188,12 @@ impl Wire {
         }
         if only_trailers {
             if call.kind == Kind::Stream {
-                events.push_back(Event::InitialMetadata(Vec::new()));
+                events.push_back(Event::InitialMetadata(HeaderList::new()));
             }
             return Err(self.finish(fields, Some(code), call, events));
         }
         if call.kind == Kind::Stream {
-            events.push_back(Event::InitialMetadata(pairs(fields, Some(code))));
+            events.push_back(Event::InitialMetadata(list(fields, Some(code))));
         }
         self.incoming = Incoming::Body(body);
         Ok(())
@@ -206,13 +211,17 @@ impl Wire {
             Kind::Stream => events.push_back(Event::Message(message)),
             Kind::Call => too_many |= answer.replace(message).is_some(),
         })?;
-        match too_many {
-            true => {
-                let why = "the upstream answered with more than one message";
-                Err(Closed::ours(status::INTERNAL, why))
-            }
-            false => Ok(()),
+        if too_many {
+            let why = "the upstream answered with more than one message";
+            return Err(Closed::ours(status::INTERNAL, why));
         }
+        let answer = answer.as_ref().map_or(0, Vec::len);
+        if !self.part.set(self.decoder.held() + answer) {
+            let limit = self.part.share().all;
+            let why = Error::NoShareLeft { limit }.to_string();
+            return Err(Closed::ours(status::RESOURCE_EXHAUSTED, why));
+        }
+        Ok(())
     }
 
     /// The upstream has said everything.
@@ -240,7 +249,7 @@ impl Wire {
             return End::Told;
         }
         if call.kind == Kind::Stream {
-            events.push_back(Event::TrailingMetadata(pairs(trailers, code)));
+            events.push_back(Event::TrailingMetadata(list(trailers, code)));
         }
         events.push_back(Event::Closed(Closed {
             status: number,
@@ -273,13 +282,13 @@ impl Wire {
     }
 }
 
-fn pairs(fields: &HeaderMap, code: Option<u16>) -> Pairs {
-    let mut pairs = Pairs::new();
+fn list(fields: &HeaderMap, code: Option<u16>) -> HeaderList {
+    let mut list = HeaderList::new();
     if let Some(code) = code {
-        pairs.push((b":status".to_vec(), code.to_string().into_bytes()));
+        list.push(b":status", code.to_string().as_bytes());
     }
     for (name, value) in fields {
-        pairs.push((name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()));
+        list.push(name.as_str().as_bytes(), value.as_bytes());
     }
-    pairs
+    list
 }

@@ -1,14 +1,16 @@
 //! Answers, whole and in pieces.
 
-use crate::callout::http1::{MAX_HEAD, MAX_HEADERS};
-use crate::callout::{Error, Http1, Progress, Request, Response};
+use crate::abi::HeaderList;
+use crate::abi::limits::{MAX_HEAD, MAX_HEADERS};
+use crate::callout::{Error, Http1, Progress, Request, Response, Share};
 
 /// How one exchange ended.
 pub(super) type Outcome = Result<(bool, Response), Error>;
 
 pub(super) fn start(method: &str, max_response: usize) -> Http1 {
     let pairs = [(":method", method), (":path", "/"), (":authority", "h")];
-    Http1::new(Request::from_pairs(&pairs, "", &[]).unwrap(), max_response).unwrap()
+    let share = Share::new(max_response, usize::MAX);
+    Http1::new(Request::from_pairs(&pairs, "", &[]).unwrap(), &share)
 }
 
 /// Feeds pieces, and where they are not enough, the end of the stream.
@@ -36,15 +38,15 @@ fn outcome(method: &str, limit: usize, answer: &[u8]) -> Outcome {
     outcomes.into_iter().next().unwrap()
 }
 
-fn text(pairs: &[(Vec<u8>, Vec<u8>)]) -> String {
-    let line = |(name, value): &(Vec<u8>, Vec<u8>)| {
+fn text(list: &HeaderList) -> String {
+    let line = |(name, value): (&[u8], &[u8])| {
         format!(
             "{}={}",
             String::from_utf8_lossy(name),
             String::from_utf8_lossy(value)
         )
     };
-    pairs.iter().map(line).collect::<Vec<_>>().join("|")
+    list.iter().map(line).collect::<Vec<_>>().join("|")
 }
 
 const REUSE: bool = true;
@@ -100,7 +102,7 @@ fn heads() {
         ),
         (
             REUSE,
-            ":status=200|set-cookie=a|set-cookie=b|x-y=\u{e9} z|e=|content-length=0",
+            ":status=200|set-cookie=a|x-y=\u{e9} z|set-cookie=b|e=|content-length=0",
             "",
             "",
         ),
@@ -205,7 +207,7 @@ fn trailers() {
         &chunked("0\r\nGrpc-Status: 0\r\nx: 1\r\ngrpc-message:\r\nX: 2\r\n\r\n"),
         REUSE,
         "",
-        "grpc-status=0|x=1|x=2|grpc-message=",
+        "grpc-status=0|x=1|grpc-message=|x=2",
     );
     // They stay trailers, whatever they are called.
     check(
@@ -508,7 +510,7 @@ fn limits_of_the_answer() {
         assert_eq!(http.receive(with(head, body).as_bytes()), Err(error));
         assert_eq!(
             error.to_string(),
-            "the upstream's answer is longer than 1000 bytes"
+            "the upstream's answer is longer than 1000 bytes (option max_callout_response)"
         );
     }
 }
@@ -554,4 +556,34 @@ fn calls_after_the_end() {
         Ok(Progress::NeedMore)
     );
     assert_eq!(http.into_response(), Response::default());
+}
+
+#[test]
+fn answers_under_way_share_what_there_is() {
+    let share = Share::new(1000, 150);
+    let start = || {
+        let pairs = [(":method", "GET"), (":path", "/"), (":authority", "h")];
+        let request = Request::from_pairs(&pairs, "", &[]).unwrap();
+        Http1::new(request, &share)
+    };
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 60\r\n\r\n";
+    let (mut one, mut two) = (start(), start());
+    assert_eq!(one.receive(head), Ok(Progress::NeedMore));
+    assert_eq!(one.receive(&[b'x'; 59]), Ok(Progress::NeedMore));
+    assert_eq!(share.taken(), head.len() + 59);
+    // The other one is too much, and gives back what it had.
+    assert_eq!(two.receive(head), Ok(Progress::NeedMore));
+    let error = Error::NoShareLeft { limit: 150 };
+    assert_eq!(two.receive(&[b'x'; 20]), Err(error));
+    assert_eq!(two.receive(b"x"), Err(error));
+    assert_eq!(share.taken(), head.len() + 59);
+    assert_eq!(two.into_response(), Response::default());
+
+    let done = Ok(Progress::Done { reusable: true });
+    assert_eq!(one.receive(b"x"), done);
+    assert_eq!(one.into_response().body.len(), 60);
+    assert_eq!(share.taken(), 0);
+    let mut next = start();
+    assert_eq!(next.receive(head), Ok(Progress::NeedMore));
+    assert_eq!(next.receive(&[b'x'; 60]), done);
 }

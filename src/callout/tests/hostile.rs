@@ -2,7 +2,7 @@
 //! the bytes are cut.
 
 use super::exchange::{feed, start};
-use crate::callout::http1::MAX_HEAD;
+use crate::abi::limits::MAX_HEAD;
 
 const ROUNDS: usize = 20_000;
 const LIMIT: usize = 4096;
@@ -107,7 +107,8 @@ fn mutated_answers() {
         assert_eq!(cut, whole, "{}", answer.escape_ascii());
         match whole {
             Ok((_, response)) => {
-                assert_eq!(response.headers[0].0, b":status");
+                let first = response.headers.iter().next();
+                assert!(first.is_some_and(|(name, _)| name == b":status"));
                 good += 1;
             }
             Err(error) => {

@@ -1,5 +1,5 @@
 use crate::abi::Status;
-use crate::callout::{Http1, Request, Scheme};
+use crate::callout::{Http1, Request, Scheme, Share};
 
 type Text = (&'static str, &'static str);
 
@@ -18,7 +18,7 @@ fn good_but(name: &str, value: &'static str) -> Vec<Text> {
 /// What is sent for the pairs and the body.
 fn check(pairs: &[Text], body: &str, sent: &str) {
     let request = Request::from_pairs(pairs, body, &[]).expect(sent);
-    let exchange = Http1::new(request, 0).expect(sent);
+    let exchange = Http1::new(request, &Share::new(0, 0));
     assert_eq!(String::from_utf8_lossy(exchange.output()), sent);
 }
 
@@ -141,7 +141,7 @@ fn scheme() {
     let of = |more: &[Text]| {
         Request::from_pairs(&good_and(more), "", &[])
             .unwrap()
-            .scheme
+            .scheme()
     };
     assert_eq!(of(&[]), Scheme::Http);
     assert_eq!(of(&[(":scheme", "http")]), Scheme::Http);
@@ -151,34 +151,41 @@ fn scheme() {
 #[test]
 fn trailers() {
     let of = |name, value| Request::from_pairs(&GOOD, "", &[(name, value)]);
-    assert_eq!(
-        of("x", "1").unwrap().trailers,
-        [(b"x".to_vec(), b"1".to_vec())]
-    );
-    assert_eq!(of("Content-Length", "1").unwrap().trailers, []);
+    let sent = |request: Request| {
+        let exchange = Http1::new(request, &Share::new(0, 0));
+        String::from_utf8_lossy(exchange.output()).into_owned()
+    };
+    // They are not sent, and counted all the same.
+    let good = of("x", "1").unwrap();
+    assert_eq!(good.content_size(), 2);
+    assert_eq!(sent(good), "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(of("Content-Length", "1").unwrap().content_size(), 0);
     for (name, value) in [(":path", "/"), ("", ""), ("a b", ""), ("x", "\r\n")] {
         assert_eq!(of(name, value), Err(Status::BadArgument), "{name}");
     }
 }
 
 #[test]
-fn a_request_changed_by_hand_is_checked_again() {
-    let good = Request::from_pairs(&GOOD, "", &[]).unwrap();
-    let bad = [
-        Request {
-            path: b"/ HTTP/1.1\r\n\r\n".to_vec(),
-            ..good.clone()
-        },
-        Request {
-            headers: vec![(b"Host".to_vec(), b"evil".to_vec())],
-            ..good.clone()
-        },
-        Request {
-            trailers: vec![(b"x".to_vec(), b"\n".to_vec())],
-            ..good
-        },
-    ];
-    for request in bad {
-        assert_eq!(Http1::new(request, 0).err(), Some(Status::BadArgument));
+fn what_is_known_of_a_request() {
+    let of = |method, more: &[Text], body| {
+        let mut pairs = good_but(":method", method);
+        pairs.extend(more);
+        Request::from_pairs(&pairs, body, &[]).unwrap()
+    };
+    for (method, repeatable) in [
+        ("GET", true),
+        ("HEAD", true),
+        ("PUT", true),
+        ("DELETE", true),
+        ("POST", false),
+        ("PATCH", false),
+        ("get", false),
+    ] {
+        assert_eq!(of(method, &[], "").repeatable(), repeatable, "{method}");
     }
+    assert_eq!(of("GET", &[], "").authority(), b"h");
+    assert_eq!(
+        of("GET", &[("host", "h"), ("ab", "c"), ("d", "")], "body").content_size(),
+        8
+    );
 }

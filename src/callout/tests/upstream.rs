@@ -151,9 +151,15 @@ fn what_an_operator_got_wrong_is_named() {
     assert_eq!(wrong(&[]), "upstream \"svc\": it has no address");
     let error = wrong(&[(b"address", b"a"), (b"address", b"b:x")]);
     assert!(error.starts_with("upstream \"svc\": "), "{error}");
-    assert!(error.ends_with("\"b:x\""), "{error}");
+    assert!(
+        error.contains("\"b:x\": the upstream address's port"),
+        "{error}"
+    );
     assert!(Upstreams::read(b"\x01", b"").is_err());
     assert!(Upstreams::read(&map(&[(b"svc", b"\x01\0\0\0")]), b"").is_err());
     let error = Upstreams::read(b"", b"a b").unwrap_err();
-    assert_eq!(error, "callouts to \"a b\": no pattern");
+    assert!(
+        error.starts_with("option \"callouts\": \"a b\" is no pattern: it is host, host:port, "),
+        "{error}"
+    );
 }
