@@ -8,9 +8,10 @@ use super::hasher::FastMap;
 use super::http_contexts::HttpContexts;
 use super::phase::Stage;
 use super::request::RequestState;
+use crate::abi::limits::MAX_FREE_IDS;
 use crate::host::Request;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A plugin's configuration in one place where it is used (spec: plugin
 /// context).
@@ -25,6 +26,8 @@ pub struct RootContext {
     /// Its instance was lost when it was closing: the next one never hears of
     /// it.
     pub lost: bool,
+    /// Properties that it declared: whether each is read-only.
+    pub declared: BTreeMap<Vec<u8>, bool>,
     /// Queues that it registered, and the last item it heard of.
     pub queues: Vec<(u32, u64)>,
     /// Period of its ticks, and when the next one is due.
@@ -96,6 +99,10 @@ pub struct HttpContext {
     pub callouts: u32,
     pub request_body: Option<Vec<u8>>,
     pub request_body_changed: bool,
+    /// The request is on its way with that body: it can no longer be changed.
+    pub request_body_passed: bool,
+    /// More of it came than the plugin may be given: it is given none.
+    pub request_body_refused: bool,
     /// What a body filter call holds, with what was held back before it.
     pub response_body: Vec<u8>,
     pub response_body_changed: bool,
@@ -103,8 +110,14 @@ pub struct HttpContext {
     pub chunk_at_host: bool,
     /// The response body is held back until the guest continues it.
     pub response_held: bool,
+    /// What was held back, and continued by another callback: it goes out with
+    /// the next run of the body filter, and its guest does not see it again.
+    pub response_released: Vec<u8>,
     /// The body of a local response given in the header filter.
     pub replacement: Option<Vec<u8>>,
+    /// Whether the response has a body whose headers are swapped in the header
+    /// filter.
+    pub had_body: bool,
     /// The replacement was written: what still comes is dropped.
     pub replaced: bool,
     /// Work for its own coroutine.
@@ -135,11 +148,15 @@ impl HttpContext {
             callouts: 0,
             request_body: None,
             request_body_changed: false,
+            request_body_passed: false,
+            request_body_refused: false,
             response_body: Vec::new(),
             response_body_changed: false,
             chunk_at_host: false,
             response_held: false,
+            response_released: Vec::new(),
             replacement: None,
+            had_body: false,
             replaced: false,
             effects: VecDeque::new(),
             worked_in: 0,
@@ -153,7 +170,7 @@ impl HttpContext {
 
     /// Takes on, in the header filter, a local response that came when the
     /// request was on its way to the upstream. False: there is none.
-    pub fn take_late_response(&mut self) -> bool {
+    pub fn take_late_response(&mut self, is_head: bool) -> bool {
         let HttpContext {
             effects,
             replacement,
@@ -162,12 +179,28 @@ impl HttpContext {
         } = self;
         for effect in effects {
             if let Effect::LocalResponse(response) = effect {
-                *replacement = Some(response.keep_for_body_filter());
-                request.list_local(response);
+                *replacement = Some(response.keep_for_body_filter(is_head));
+                request.answer_response(response);
                 return true;
             }
         }
         false
+    }
+
+    /// What another callback continued while no body filter ran is no longer the
+    /// guest's when the next chunk comes. Until then it may be changed, also
+    /// behind the continue, as on Envoy.
+    pub fn release_continued_body(&mut self) {
+        if self.response_held || (self.response_body.is_empty() && !self.response_body_changed) {
+            return;
+        }
+        self.response_body_changed = false;
+        self.response_released = std::mem::take(&mut self.response_body);
+    }
+
+    /// Its guest can still do something in it.
+    pub fn lives(&self) -> bool {
+        !self.lost && !self.request.ended()
     }
 
     /// What its guest has left for it is its end.
@@ -194,8 +227,7 @@ impl HttpContext {
             self.request.path.take();
         }
         if self.replacement.take().is_some() {
-            // What is listed is of an answer that does not come.
-            self.request.response_headers.take();
+            self.request.take_answer_back();
         }
         self.effects.clear();
     }
@@ -209,7 +241,8 @@ pub enum Ids {
     Unique,
     /// As wasm-nginx-module: a root context takes the id of one that is gone,
     /// an http context the id of one that is gone under the same root context,
-    /// each the one that is free for longest.
+    /// each the one that is free for longest. A guest that has a tick, a queue
+    /// or a callout may come back to contexts that are gone: it gets new ids.
     Reused,
 }
 
@@ -230,6 +263,10 @@ impl Contexts {
             ids,
             ..Contexts::default()
         }
+    }
+
+    pub fn reuses_ids(&self) -> bool {
+        self.ids == Ids::Reused
     }
 
     fn new_id(&mut self) -> u32 {
@@ -255,6 +292,7 @@ impl Contexts {
             closing: false,
             done_pending: false,
             lost: false,
+            declared: BTreeMap::new(),
             queues: Vec::new(),
             tick: None,
             free: VecDeque::new(),
@@ -302,11 +340,22 @@ impl Contexts {
         self.http.of_request(request, root)
     }
 
-    pub fn add_http(&mut self, root: u32, serial: u32, request: Rc<RequestState>) -> u32 {
+    /// Makes an http context. It gets an id of its own when `others_named`: a
+    /// callout of the root could still lead a guest to a context that is gone.
+    pub fn add_http(
+        &mut self,
+        root: u32,
+        serial: u32,
+        request: Rc<RequestState>,
+        others_named: bool,
+    ) -> u32 {
         let parent = self.roots.get_mut(&root);
         let free = parent.and_then(|parent| {
             parent.children += 1;
-            parent.free.pop_front()
+            match others_named || parent.has_timers() {
+                true => None,
+                false => parent.free.pop_front(),
+            }
         });
         let id = free.unwrap_or_else(|| self.new_id());
         self.http.insert(id, root, serial, request);
@@ -330,6 +379,8 @@ impl Contexts {
     pub fn forget_id(&mut self, id: u32, root: u32) {
         if self.ids == Ids::Reused
             && let Some(root) = self.roots.get_mut(&root)
+            && root.free.len() < MAX_FREE_IDS
+            && !root.has_timers()
         {
             root.free.push_back(id);
         }

@@ -4,10 +4,8 @@ use std::rc::Rc;
 
 use super::effect::Effect;
 use super::state::{Origin, State};
-use crate::abi::Status;
-use crate::abi::limits::{MAX_CALLOUT_BYTES, MAX_GRPC_CALLS};
 use crate::abi::types::LogLevel;
-use crate::callout::Pairs;
+use crate::abi::{HeaderList, Status};
 use crate::callout::grpc::{Call, Kind, Outbox};
 
 /// A gRPC callout that is not over, as its plugin knows it.
@@ -26,9 +24,9 @@ pub struct GrpcCall {
 /// What the callback that runs is about.
 #[derive(Default)]
 pub struct GrpcNews {
-    pub initial_metadata: Option<Pairs>,
+    pub initial_metadata: Option<HeaderList>,
     pub message: Option<Vec<u8>>,
-    pub trailing_metadata: Option<Pairs>,
+    pub trailing_metadata: Option<HeaderList>,
     pub status: u32,
     pub status_message: Vec<u8>,
 }
@@ -40,11 +38,7 @@ impl State {
     /// Errors: [`Status::InternalFailure`] when too many are in flight, or too
     /// much of them waits to be sent.
     pub fn add_grpc(&mut self, origin: Origin, call: Call) -> Result<u32, Status> {
-        if self.grpc.len() >= MAX_GRPC_CALLS {
-            let line = format!("a gRPC callout is refused: {MAX_GRPC_CALLS} are in flight");
-            self.log(LogLevel::Error, line.as_bytes());
-            return Err(Status::InternalFailure);
-        }
+        self.check_callouts("gRPC callout")?;
         if !self.has_room_for(call.outbox.queued()) {
             return Err(Status::InternalFailure);
         }
@@ -53,7 +47,7 @@ impl State {
             origin,
             kind: call.kind,
             outbox: call.outbox.clone(),
-            upstream: call.route.target().to_string(),
+            upstream: call.route.to_string(),
             call: Some(call),
             over: false,
         };
@@ -65,11 +59,12 @@ impl State {
     /// True when gRPC callouts may keep so many bytes more; false is in the log.
     pub fn has_room_for(&mut self, bytes: usize) -> bool {
         let kept: usize = self.grpc.values().map(|call| call.outbox.queued()).sum();
-        let fits = kept.saturating_add(bytes) <= MAX_CALLOUT_BYTES;
+        let limit = self.plugin.limits.callout_bytes;
+        let fits = kept.saturating_add(bytes) <= limit;
         if !fits {
             let line = format!(
-                "a gRPC message is refused: more than {MAX_CALLOUT_BYTES} bytes would wait for \
-                 upstreams"
+                "a gRPC message is refused: more than {limit} bytes would wait for upstreams \
+                 (option max_callout_bytes)"
             );
             self.log(LogLevel::Error, line.as_bytes());
         }

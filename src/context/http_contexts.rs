@@ -111,7 +111,9 @@ impl HttpContexts {
     }
 
     pub fn values(&self) -> impl Iterator<Item = &HttpContext> {
-        self.slots.iter().flatten()
+        // Free slots are passed over without a look at them.
+        let used = self.ids.iter().zip(&self.slots).filter(|(id, _)| **id != 0);
+        used.filter_map(|(_, slot)| slot.as_ref())
     }
 
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut HttpContext> {

@@ -1,26 +1,27 @@
 //! What a host function finds: the host, the contexts, and who is calling.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::contexts::{Contexts, HttpContext, Ids, RootContext};
-use super::effect::Effect;
+use super::effect::{Effect, SharedEffects};
 use super::grpc::{GrpcCall, GrpcNews};
 use super::hasher::FastMap;
 use super::log::LogBudget;
 use super::request::{Header, RequestState};
-use crate::abi::limits::{Limits, MAX_CALLOUT_BYTES, MAX_WRITTEN, WRITE_COST};
+use crate::abi::limits::{Limits, WRITE_COST};
 use crate::abi::pairs::Encoder;
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
 use crate::abi::version::AbiVersion;
 use crate::abi::{Status, pairs};
-use crate::callout::{Request as CalloutRequest, Response, Route, Upstreams};
+use crate::callout::{Request as CalloutRequest, Response, Route, Share, Upstreams};
 use crate::host::{Host, Request};
 use crate::shared::Shared;
 
 /// What is known of a plugin when it is loaded.
+#[derive(Clone)]
 pub struct PluginInfo {
     pub name: Vec<u8>,
     /// `plugin_root_id`: which of a module's plugins it is.
@@ -66,20 +67,19 @@ pub struct Callout {
     pub origin: Origin,
     /// What is to be done; taken by whoever does it.
     pub work: Option<(CalloutRequest, Route)>,
-    pub timeout_ms: u32,
+    /// Until then it has its answer, or has failed.
+    pub deadline: Instant,
     /// Bytes that are kept for it.
     bytes: usize,
 }
 
 impl Callout {
-    pub fn new(origin: Origin, request: CalloutRequest, route: Route, timeout_ms: u32) -> Self {
-        let pairs = request.headers.iter().chain(&request.trailers);
-        let pairs: usize = pairs.map(|(name, value)| name.len() + value.len()).sum();
+    pub fn new(origin: Origin, request: CalloutRequest, route: Route, deadline: Instant) -> Self {
         Callout {
             origin,
-            bytes: request.body.len() + pairs,
+            bytes: request.content_size(),
             work: Some((request, route)),
-            timeout_ms,
+            deadline,
         }
     }
 }
@@ -107,13 +107,15 @@ pub struct State {
     /// Some http context may be paused: then it is worth looking.
     pub any_paused: bool,
     /// Work that is no request's own.
-    pub effects: VecDeque<Effect>,
+    pub effects: SharedEffects,
     pub callouts: FastMap<u32, Callout>,
     /// Bytes that are kept for them.
     callout_bytes: usize,
     /// Bytes of callouts of lost instances that Lua still performs.
     orphans: FastMap<u32, usize>,
     pub grpc: FastMap<u32, GrpcCall>,
+    /// For what comes of the answers to all of them.
+    pub answers: Rc<Share>,
     last_token: u32,
     /// Upstreams that it was refused, as far as the log has them.
     pub denied: Vec<Vec<u8>>,
@@ -128,8 +130,17 @@ pub struct State {
     pub log_budget: LogBudget,
     /// What [`crate::shared::queues::Queues::enqueued`] was at the last look.
     pub seen_enqueued: u64,
+    /// The root context and the queue that were told of last.
+    pub told_last: (u32, u32),
+    /// When the queues were looked at last, whatever that was.
+    pub looked_at_queues: Option<Instant>,
     /// Guest calls, counted: which one has left what work.
     pub calls: u32,
+    /// The last key of shared data that was refused, in which guest call, and how
+    /// often in a row.
+    refused: (Vec<u8>, u32, u32),
+    /// The queue that an item was taken out of, which the guest has not got yet.
+    pub dequeued: Option<u32>,
     /// Root contexts that said `proxy_done` in the call that runs.
     pub done: Vec<u32>,
     /// Reused for every serialized map.
@@ -142,6 +153,8 @@ thread_local! {
 
 impl State {
     pub fn new(host: Rc<dyn Host>, plugin: Rc<PluginInfo>, ids: Ids, shared: Shared) -> Self {
+        let limits = &plugin.limits;
+        let answers = Share::new(limits.callout_response, limits.callout_bytes);
         State {
             host,
             plugin,
@@ -149,11 +162,12 @@ impl State {
             current: Current::default(),
             restricted: false,
             any_paused: false,
-            effects: VecDeque::new(),
+            effects: SharedEffects::default(),
             callouts: FastMap::default(),
             callout_bytes: 0,
             orphans: FastMap::default(),
             grpc: FastMap::default(),
+            answers,
             last_token: 0,
             denied: Vec::new(),
             callout_response: None,
@@ -163,7 +177,11 @@ impl State {
             stdio: Stdio::default(),
             log_budget: LogBudget::default(),
             seen_enqueued: 0,
+            told_last: (0, 0),
+            looked_at_queues: None,
             calls: 0,
+            refused: (Vec::new(), 0, 0),
+            dequeued: None,
             done: Vec::new(),
             encoder: Encoder::default(),
         }
@@ -184,6 +202,14 @@ impl State {
         self.contexts.http.get(&id).map_or(id, |http| http.root)
     }
 
+    /// Whose a callout is that a host function makes now.
+    pub fn origin(&mut self) -> Origin {
+        Origin {
+            root: self.root_id(),
+            http: self.http().map_or(0, |http| http.id),
+        }
+    }
+
     /// The live request that host functions act on.
     ///
     /// Errors: [`Status::BadArgument`] outside requests, as Envoy answers when
@@ -201,6 +227,11 @@ impl State {
         self.http().and_then(|http| http.live_request())
     }
 
+    /// The request of whoever made a callout, while it is there.
+    pub fn live_request(&self, origin: Origin) -> Option<Request> {
+        self.contexts.http.get(&origin.http)?.live_request()
+    }
+
     // -- contexts ----------------------------------------------------------
 
     /// Makes the http context of a request under a root.
@@ -210,7 +241,8 @@ impl State {
         let state = RequestState::of(&*self.host, request)?;
         let serial = LAST_SERIAL.get().wrapping_add(1).max(1);
         LAST_SERIAL.set(serial);
-        Ok(self.contexts.add_http(root, serial, state))
+        let named = self.contexts.reuses_ids() && self.names_contexts_of(root);
+        Ok(self.contexts.add_http(root, serial, state, named))
     }
 
     /// Forgets an http context.
@@ -229,6 +261,12 @@ impl State {
         self.contexts.remove_root(id, named);
     }
 
+    /// True while a callout could have its guest remember http contexts of a
+    /// root, also those that are gone.
+    fn names_contexts_of(&self, root: u32) -> bool {
+        self.names_root(root) || self.grpc.values().any(|call| call.origin.root == root)
+    }
+
     fn names_root(&self, id: u32) -> bool {
         let mut callouts = self.callouts.values();
         callouts.any(|callout| callout.origin.root == id)
@@ -240,13 +278,13 @@ impl State {
     pub fn lose_contexts(&mut self) -> bool {
         for http in self.contexts.http.values_mut() {
             if http.paused {
-                self.effects.push_back(Effect::Resume {
+                self.effects.push(Effect::Resume {
                     serial: http.serial,
                 });
             }
             http.lose(self.calls, self.current.active);
         }
-        for effect in &self.effects {
+        for effect in self.effects.iter() {
             if let Effect::HttpCall { token } = effect
                 && let Some(callout) = self.callouts.remove(token)
             {
@@ -267,6 +305,7 @@ impl State {
         for root in self.contexts.roots.values_mut() {
             had_timers |= root.has_timers();
             root.stop_timers();
+            root.declared.clear();
             root.lost |= root.closing;
         }
         had_timers
@@ -299,7 +338,7 @@ impl State {
     /// Leaves work that is no request's own. What a guest asks for again and
     /// again is done once.
     pub fn push_shared(&mut self, effect: Effect) {
-        for earlier in &mut self.effects {
+        for earlier in self.effects.iter_mut() {
             match (earlier, &effect) {
                 (Effect::Resume { serial }, Effect::Resume { serial: again })
                     if *serial == *again =>
@@ -318,12 +357,13 @@ impl State {
                 _ => {}
             }
         }
-        self.effects.push_back(effect);
+        self.effects.push(effect);
     }
 
     /// Counts bytes that the guest writes into the request of the effective
     /// http context. False: they are too many, and must not be written.
     pub fn spend(&mut self, bytes: usize) -> bool {
+        let limit = self.plugin.limits.written_headers;
         let Some(http) = self.http() else {
             return true;
         };
@@ -331,7 +371,7 @@ impl State {
             .written
             .saturating_add(bytes)
             .saturating_add(WRITE_COST);
-        let fits = written <= MAX_WRITTEN;
+        let fits = written <= limit;
         if fits {
             http.written = written;
         }
@@ -349,7 +389,7 @@ impl State {
         http.response_held = false;
         if http.paused {
             http.paused = false;
-            self.effects.push_back(Effect::Resume {
+            self.effects.push(Effect::Resume {
                 serial: http.serial,
             });
         } else {
@@ -357,17 +397,12 @@ impl State {
         }
     }
 
-    /// True when something in this instance could still continue a paused
-    /// http context: a callout in flight, or another living http context.
-    pub fn hope_for(&self, id: u32) -> bool {
+    /// True when something that this instance has asked for will still come: an
+    /// answer to a callout, a tick, an item in a queue.
+    pub fn waits_for_anything(&self) -> bool {
         !self.callouts.is_empty()
             || !self.grpc.is_empty()
             || self.contexts.roots.values().any(RootContext::has_timers)
-            || self
-                .contexts
-                .http
-                .values()
-                .any(|other| other.id != id && !other.lost && !other.request.ended())
     }
 
     // -- callouts ----------------------------------------------------------
@@ -378,18 +413,12 @@ impl State {
     /// Errors: [`Status::InternalFailure`] when too many are in flight, or too
     /// large ones; SDKs know it here, as Envoy gives it.
     pub fn add_callout(&mut self, callout: Callout) -> Result<u32, Status> {
-        let limit = self.plugin.limits.callouts;
-        if self.callouts_in_flight() >= limit as usize {
+        self.check_callouts("callout")?;
+        let limit = self.plugin.limits.callout_bytes;
+        if self.callout_bytes.saturating_add(callout.bytes) > limit {
             let line = format!(
-                "a callout is refused: {limit} are in flight, which is the limit (option \
-                 max_callouts)"
-            );
-            self.log(LogLevel::Error, line.as_bytes());
-            return Err(Status::InternalFailure);
-        }
-        if self.callout_bytes + callout.bytes > MAX_CALLOUT_BYTES {
-            let line = format!(
-                "a callout is refused: those in flight would have more than {MAX_CALLOUT_BYTES} bytes"
+                "a callout is refused: those in flight would have more than {limit} bytes \
+                 (option max_callout_bytes)"
             );
             self.log(LogLevel::Error, line.as_bytes());
             return Err(Status::InternalFailure);
@@ -400,14 +429,29 @@ impl State {
         }
         self.callout_bytes += callout.bytes;
         self.callouts.insert(token, callout);
-        self.effects.push_back(Effect::HttpCall { token });
+        self.effects.push(Effect::HttpCall { token });
         Ok(token)
     }
 
-    /// Callouts that Lua has or will have, those of lost instances with them:
-    /// nobody waits for these, and they hold their connections all the same.
+    /// Errors: [`Status::InternalFailure`] when there are as many callouts as
+    /// there may be; it is in the log.
+    pub(super) fn check_callouts(&mut self, kind: &str) -> Result<(), Status> {
+        let limit = self.plugin.limits.callouts;
+        if self.callouts_in_flight() < limit as usize {
+            return Ok(());
+        }
+        let line = format!(
+            "a {kind} is refused: {limit} are in flight, which is the limit (option max_callouts)"
+        );
+        self.log(LogLevel::Error, line.as_bytes());
+        Err(Status::InternalFailure)
+    }
+
+    /// Callouts of both kinds that Lua has or will have, those of lost instances
+    /// with them: nobody waits for these, and they hold their connections all
+    /// the same.
     pub fn callouts_in_flight(&self) -> usize {
-        self.callouts.len() + self.orphans.len()
+        self.callouts.len() + self.orphans.len() + self.grpc.len()
     }
 
     pub(super) fn new_token(&mut self) -> u32 {
@@ -437,7 +481,7 @@ impl State {
         }
     }
 
-    /// Ends a callout.
+    /// Ends a callout. `None`: nobody waits for it any more.
     pub fn finish_callout(&mut self, token: u32) -> Option<Callout> {
         if let Some(bytes) = self.orphans.remove(&token) {
             self.callout_bytes -= bytes;
@@ -482,16 +526,21 @@ impl State {
         Ok(())
     }
 
-    /// Passes a result of the shared store on, and tells the operator when it
-    /// has no room.
-    pub fn log_full_store<T>(&mut self, result: Result<T, Status>) -> Result<T, Status> {
-        if let Err(Status::InternalFailure) = result {
-            self.log(
-                LogLevel::Error,
-                b"shared state is full: give lua_shared_dict proxy_wasm more room",
-            );
+    /// Counts values of shared data that were refused: how many there are of
+    /// this key in a row, in the guest call that runs.
+    pub fn refused_again(&mut self, key: &[u8]) -> u32 {
+        let (last, call, count) = &mut self.refused;
+        if *call != self.calls || last != key {
+            *last = key.to_vec();
+            (*call, *count) = (self.calls, 0);
         }
-        result
+        *count += 1;
+        *count
+    }
+
+    /// What is refused from now on is not refused in a row with what was before.
+    pub fn not_refused(&mut self) {
+        self.refused.2 = 0;
     }
 }
 

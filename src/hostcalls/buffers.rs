@@ -1,8 +1,10 @@
 //! Host functions: buffers.
 
 use super::Call;
+use super::responses::send_local_response;
+use super::streams::close_stream;
 use crate::abi::Status;
-use crate::abi::types::{BufferType, LogLevel};
+use crate::abi::types::{BufferType, LogLevel, StreamType};
 use crate::context::{HttpContext, Stage, State};
 
 /// Appends up to `max_size` bytes from `start` on; fewer where the buffer
@@ -18,7 +20,7 @@ pub fn get_buffer_bytes(
     start: u32,
     max_size: u32,
 ) -> Result<(), Status> {
-    let Call { state, out } = call;
+    let Call { state, out, .. } = call;
     read(state, buffer, &mut |bytes| {
         let start = (start as usize).min(bytes.len());
         let end = start.saturating_add(max_size as usize).min(bytes.len());
@@ -93,10 +95,9 @@ fn read_response_body(state: &mut State, visit: &mut dyn FnMut(&[u8])) -> Result
 /// a start behind the end appends.
 ///
 /// A buffer that is not to be written now is logged, and answered with OK:
-/// SDKs panic on anything else.
-///
-/// Errors: [`Status::BadArgument`] when it would be too large: what should have
-/// been changed must not go on as it was, unseen.
+/// SDKs panic on anything else. One that would be too large is so, too, and
+/// ends the request: what should have been changed must not go on as it was,
+/// unseen.
 pub fn set_buffer_bytes(
     call: &mut Call,
     buffer: BufferType,
@@ -107,12 +108,15 @@ pub fn set_buffer_bytes(
     let limit = call.plugin.limits.written_body;
     let spliced = match buffer {
         BufferType::HttpRequestBody => {
-            let body = call.http().and_then(|http| http.request_body.as_mut());
-            let spliced = body.map(|body| splice(body, start, size, bytes, limit));
-            if let Some(http) = call.http() {
-                http.request_body_changed |= spliced == Some(true);
-            }
-            spliced
+            let in_time = |http: &&mut HttpContext| {
+                http.stage == Stage::RequestBody && !http.request_body_passed
+            };
+            call.http().filter(in_time).map(|http| {
+                let body = http.request_body.get_or_insert_default();
+                let spliced = splice(body, start, size, bytes, limit);
+                http.request_body_changed |= spliced;
+                spliced
+            })
         }
         BufferType::HttpResponseBody => {
             let in_callback = |http: &&mut HttpContext| http.stage == Stage::ResponseBody;
@@ -133,7 +137,12 @@ pub fn set_buffer_bytes(
         Some(true) => return Ok(()),
         Some(false) => {
             refuse_body(call, limit);
-            return Err(Status::BadArgument);
+            return match buffer {
+                BufferType::HttpRequestBody => {
+                    send_local_response(call, 500, b"", b"", b"", u32::MAX)
+                }
+                _ => close_stream(call, StreamType::HttpResponse),
+            };
         }
         None => {}
     }

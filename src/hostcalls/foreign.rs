@@ -1,26 +1,27 @@
 //! Host functions: foreign functions, those that Lua has and those built in.
 
+mod property;
+mod signature;
+mod zlib;
+
 use std::net::IpAddr;
 
-use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
-
 use super::Call;
+use super::table::Failure;
 use crate::abi::Status;
 use crate::abi::field::shown;
-use crate::abi::limits::{MAX_FOREIGN_ARGUMENT, MAX_UNCOMPRESSED};
+use crate::abi::limits::MAX_FOREIGN_ARGUMENT;
 use crate::abi::types::LogLevel;
 use crate::context::foreign;
 use crate::host::hosts;
-use crate::vm::stack::{self, Question};
-
-/// zlib's own default.
-const LEVEL: u8 = 6;
+use crate::vm::stack;
 
 /// Calls a function by its name: one of Lua's, or else one that is built in.
 ///
 /// Errors: [`Status::NotFound`] where nobody has it,
-/// [`Status::InternalFailure`] for too large an argument; the function's own.
-pub fn call_foreign_function(call: &mut Call, name: &[u8], argument: &[u8]) -> Result<(), Status> {
+/// [`Status::InternalFailure`] for too large an argument; the function's own;
+/// an end of the guest call that has used its CPU time.
+pub fn call_foreign_function(call: &mut Call, name: &[u8], argument: &[u8]) -> Result<(), Failure> {
     if argument.len() > MAX_FOREIGN_ARGUMENT {
         let line = format!(
             "an argument of more than {MAX_FOREIGN_ARGUMENT} bytes for the foreign function \
@@ -28,62 +29,41 @@ pub fn call_foreign_function(call: &mut Call, name: &[u8], argument: &[u8]) -> R
             shown(name)
         );
         call.state.log(LogLevel::Error, line.as_bytes());
-        return Err(Status::InternalFailure);
+        return Err(Status::InternalFailure.into());
     }
-    if foreign::is_registered(name) {
-        return ask_lua(call, name, argument);
+    if let Some(function) = foreign::registered(name) {
+        return Ok(ask_lua(call, function, name, argument)?);
     }
     match name {
-        b"compress" => {
-            let compressed = miniz_oxide::deflate::compress_to_vec_zlib(argument, LEVEL);
-            call.out.extend_from_slice(&compressed);
-            Ok(())
-        }
-        b"uncompress" => uncompress(call, argument),
-        b"resolve" | b"resolve_lua" => resolve(call, argument),
+        b"compress" => zlib::compress(call, argument),
+        b"uncompress" => zlib::uncompress(call, argument),
+        b"resolve" | b"resolve_lua" => Ok(resolve(call, argument)?),
+        b"declare_property" => Ok(property::declare(call, argument)?),
+        b"verify_signature" => Ok(signature::verify(argument, call.out)?),
+        b"sign" => Ok(signature::sign(argument, call.out)?),
         // There is none: as `proxy_clear_route_cache`.
         b"clear_route_cache" => Ok(()),
-        _ => Err(Status::NotFound),
+        _ => Err(Status::NotFound.into()),
     }
 }
 
 /// Waits until Lua has called its function.
-fn ask_lua(call: &mut Call, name: &[u8], argument: &[u8]) -> Result<(), Status> {
-    let question = Question {
-        subject: name.to_vec(),
-        bytes: argument.to_vec(),
-    };
-    let Some(answer) = stack::ask(question) else {
-        let name = shown(name);
-        let line = format!("the foreign function \"{name}\" cannot be called from here");
-        call.state.log(LogLevel::Error, line.as_bytes());
-        return Err(Status::InternalFailure);
-    };
-    match answer.code {
+fn ask_lua(call: &mut Call, function: u32, name: &[u8], argument: &[u8]) -> Result<(), Status> {
+    let out = &mut *call.out;
+    let answered = stack::ask(function, argument, |code, result| match code {
         0 => {
-            call.out.extend_from_slice(&answer.bytes);
+            out.extend_from_slice(result);
             Ok(())
         }
         1 => Err(Status::NotFound),
         _ => Err(Status::InternalFailure),
-    }
-}
-
-/// Errors: [`Status::SerializationFailure`] for what zlib has not made, as
-/// Envoy's.
-fn uncompress(call: &mut Call, compressed: &[u8]) -> Result<(), Status> {
-    match decompress_to_vec_zlib_with_limit(compressed, MAX_UNCOMPRESSED) {
-        Ok(bytes) => {
-            call.out.extend_from_slice(&bytes);
-            Ok(())
-        }
-        Err(error) if error.status == TINFLStatus::HasMoreOutput => {
-            let line = format!("uncompress: the result is over {MAX_UNCOMPRESSED} bytes");
-            call.state.log(LogLevel::Error, line.as_bytes());
-            Err(Status::InternalFailure)
-        }
-        Err(_) => Err(Status::SerializationFailure),
-    }
+    });
+    answered.unwrap_or_else(|| {
+        let name = shown(name);
+        let line = format!("the foreign function \"{name}\" cannot be called from here");
+        call.state.log(LogLevel::Error, line.as_bytes());
+        Err(Status::InternalFailure)
+    })
 }
 
 /// The 4 or 16 bytes of the address of a name, as far as it is known without

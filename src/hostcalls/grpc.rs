@@ -4,13 +4,15 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Call;
-use super::callouts::{DEFAULT_TIMEOUT_MS, is_news};
-use crate::abi::field::shown;
+use super::callouts::{refuse, route};
+use crate::abi::limits::DEFAULT_CALLOUT_TIMEOUT_MS;
 use crate::abi::types::LogLevel;
 use crate::abi::{Status, pairs};
+use crate::callout::Scheme;
 use crate::callout::grpc::{Call as GrpcCall, Head, Kind, Outbox, Service};
-use crate::callout::{NoRoute, Scheme};
-use crate::context::Origin;
+
+/// What the log calls it.
+const KIND: &str = "gRPC callout";
 
 /// Leaves a call of one message for a connection.
 ///
@@ -27,7 +29,7 @@ pub fn grpc_call(
     timeout: u32,
 ) -> Result<u32, Status> {
     let timeout_ms = match timeout {
-        0 => DEFAULT_TIMEOUT_MS,
+        0 => DEFAULT_CALLOUT_TIMEOUT_MS,
         // A stream has no end; some hosts take that for one.
         _ => timeout.min(i32::MAX as u32),
     };
@@ -35,7 +37,7 @@ pub fn grpc_call(
     let outbox = Outbox::default();
     if !outbox.send(message) {
         let error = Status::InternalFailure;
-        return refuse(call, upstream, "its message is too large", error);
+        return refuse(call, KIND, upstream, "its message is too large", error);
     }
     outbox.end();
     begin(
@@ -85,7 +87,7 @@ fn begin(
 
     let Ok(mut metadata) = pairs::decode(metadata) else {
         let why = "its map of metadata is malformed";
-        return refuse(call, upstream, why, Status::InternalFailure);
+        return refuse(call, KIND, upstream, why, Status::InternalFailure);
     };
     metadata.extend_from_slice(&message.metadata);
     if let Some(authority) = message.authority
@@ -96,7 +98,13 @@ fn begin(
     let head = match Head::new(service, method, &metadata) {
         Ok(head) => head,
         Err(error) => {
-            return refuse(call, upstream, &error.to_string(), Status::InternalFailure);
+            return refuse(
+                call,
+                KIND,
+                upstream,
+                &error.to_string(),
+                Status::InternalFailure,
+            );
         }
     };
 
@@ -104,39 +112,18 @@ fn begin(
         true => Scheme::Https,
         false => Scheme::Http,
     };
-    let route = match plugin
-        .upstreams
-        .route(message.target, scheme, Instant::now())
-    {
-        Ok(route) => route,
-        Err(NoRoute::Denied) if !is_news(call, message.target) => {
-            return Err(Status::ParseFailure);
-        }
-        Err(error) => {
-            let error = error.to_string();
-            return refuse(call, message.target, &error, Status::ParseFailure);
-        }
-    };
-
-    let root = call.root_id();
-    let http = call.http().map_or(0, |http| http.id);
+    let route = route(call, KIND, message.target, scheme, Status::ParseFailure)?;
     let asked = GrpcCall {
         kind,
         route,
         head,
         deadline,
         outbox: Rc::new(outbox),
+        share: call.state.answers.clone(),
         returned: 0,
     };
-    call.state.add_grpc(Origin { root, http }, asked)
-}
-
-/// Says why a callout is not made: the guest gets no more than a number.
-fn refuse<T>(call: &mut Call, upstream: &[u8], why: &str, error: Status) -> Result<T, Status> {
-    let upstream = shown(upstream);
-    let line = format!("a gRPC callout to \"{upstream}\" is refused: {why}");
-    call.state.log(LogLevel::Error, line.as_bytes());
-    Err(error)
+    let origin = call.origin();
+    call.state.add_grpc(origin, asked)
 }
 
 /// Sends a message on a stream; with `end_of_stream` it is the last one. On a

@@ -3,14 +3,14 @@
 use super::Call;
 use super::pseudo;
 use super::trailers;
+use crate::abi::HeaderList;
 use crate::abi::Status;
 use crate::abi::field::{ends_line, shown};
-use crate::abi::limits::MAX_WRITTEN;
 use crate::abi::pairs;
 use crate::abi::types::{LogLevel, MapType};
 use crate::abi::version::AbiVersion;
-use crate::context::request::{Header, RequestState};
-use crate::context::{HeaderList, State};
+use crate::context::State;
+use crate::context::request::RequestState;
 
 const CONNECTION: &[u8] = b"connection";
 
@@ -58,8 +58,8 @@ fn resolve(state: &State, map: MapType) -> Map {
 // -- reading ---------------------------------------------------------------
 
 pub fn get_header_map_pairs(call: &mut Call, map: MapType) -> Result<(), Status> {
-    collect(call, map)?;
-    let Call { state, out } = call;
+    collect(call, map);
+    let Call { state, out, .. } = call;
     // An empty map is no bytes at all, as on Envoy.
     if state.encoder.count() > 0 {
         state.encoder.write(out);
@@ -71,7 +71,7 @@ pub fn get_header_map_pairs(call: &mut Call, map: MapType) -> Result<(), Status>
 ///
 /// Errors: [`Status::BadArgument`] for a map that is not there now.
 pub fn get_header_map_size(call: &mut Call, map: MapType) -> Result<u32, Status> {
-    collect(call, map)?;
+    collect(call, map);
     match call.encoder.content_size() {
         0 => Err(Status::BadArgument),
         size => Ok(size as u32),
@@ -80,11 +80,11 @@ pub fn get_header_map_size(call: &mut Call, map: MapType) -> Result<u32, Status>
 
 /// Fills the encoder with all pairs of a map. Outside a request there are
 /// none, which is no error: SDKs panic on anything but OK here.
-fn collect(call: &mut Call, map: MapType) -> Result<(), Status> {
+fn collect(call: &mut Call, map: MapType) {
     let mut encoder = std::mem::take(&mut call.state.encoder);
     encoder.clear();
     encoder.only_text = call.plugin.only_text_headers;
-    let result = match resolve(call, map) {
+    match resolve(call, map) {
         Map::Request => collect_request(call, &mut encoder),
         Map::Response => collect_response(call, &mut encoder),
         Map::ResponseTrailers => {
@@ -93,78 +93,84 @@ fn collect(call: &mut Call, map: MapType) -> Result<(), Status> {
                     encoder.push(key, value);
                 });
             }
-            Ok(())
         }
         Map::Callout => {
             push_all(
                 &mut encoder,
                 call.callout_response.as_ref().map(|r| &r.headers),
             );
-            Ok(())
         }
         Map::CalloutTrailers => {
             push_all(
                 &mut encoder,
                 call.callout_response.as_ref().map(|r| &r.trailers),
             );
-            Ok(())
         }
         Map::GrpcInitial => {
             push_all(&mut encoder, call.grpc_news.initial_metadata.as_ref());
-            Ok(())
         }
         Map::GrpcTrailing => {
             push_all(&mut encoder, call.grpc_news.trailing_metadata.as_ref());
-            Ok(())
         }
-        Map::Absent => Ok(()),
-    };
+        Map::Absent => {}
+    }
     call.state.encoder = encoder;
-    result
 }
 
-fn push_all(encoder: &mut pairs::Encoder, headers: Option<&Vec<Header>>) {
-    for (key, value) in headers.into_iter().flatten() {
+fn push_all(encoder: &mut pairs::Encoder, headers: Option<&HeaderList>) {
+    for (key, value) in headers.into_iter().flat_map(HeaderList::iter) {
         encoder.push(key, value);
     }
 }
 
-fn collect_request(call: &mut Call, encoder: &mut pairs::Encoder) -> Result<(), Status> {
-    let Ok(request) = call.request() else {
-        return Ok(());
-    };
+fn collect_request(call: &mut Call, encoder: &mut pairs::Encoder) {
+    if let Ok(request) = call.request() {
+        _ = visit_request(call, &request, |key, value| encoder.push(key, value));
+    }
+}
+
+/// Visits the headers of a request, pseudo headers first.
+pub fn visit_request(
+    state: &State,
+    request: &RequestState,
+    mut visit: impl FnMut(&[u8], &[u8]),
+) -> Result<(), Status> {
     let mut value = Vec::new();
     for key in pseudo::REQUEST {
         value.clear();
-        if pseudo::get_request(call, &request, key, &mut value).is_ok() {
-            encoder.push(key, &value);
+        if pseudo::get_request(state, request, key, &mut value).is_ok() {
+            visit(key, &value);
         }
     }
-    call.host
+    state
+        .host
         .request_headers(request.request, &mut |key, value| {
             if pseudo::is_listed(key) {
-                encoder.push(key, value);
+                visit(key, value);
             }
         })
 }
 
-/// Before the header filter there are no response headers to list.
-fn collect_response(call: &mut Call, encoder: &mut pairs::Encoder) -> Result<(), Status> {
-    let Ok(request) = call.request() else {
-        return Ok(());
-    };
+fn collect_response(call: &mut Call, encoder: &mut pairs::Encoder) {
+    if let Ok(request) = call.request() {
+        visit_response(call, &request, |key, value| encoder.push(key, value));
+    }
+}
+
+/// Visits the headers of a response, its status first. Before the header
+/// filter there are none to list.
+pub fn visit_response(state: &State, request: &RequestState, mut visit: impl FnMut(&[u8], &[u8])) {
     let headers = request.response_headers.borrow();
     let Some(headers) = &*headers else {
-        return Ok(());
+        return;
     };
     let mut status = Vec::new();
-    if pseudo::get_status(call, &request, &mut status).is_ok() {
-        encoder.push(pseudo::STATUS, &status);
+    if pseudo::get_status(state, request, &mut status).is_ok() {
+        visit(pseudo::STATUS, &status);
     }
     for (key, value) in headers.iter() {
-        encoder.push(key, value);
+        visit(key, value);
     }
-    Ok(())
 }
 
 pub fn get_header_map_value(call: &mut Call, map: MapType, key: &[u8]) -> Result<(), Status> {
@@ -196,14 +202,15 @@ pub fn get_header_map_value(call: &mut Call, map: MapType, key: &[u8]) -> Result
     };
     match found {
         // SDKs of ABI 0.1.0 know only OK, and null for what is not there.
-        Err(Status::NotFound) if call.plugin.abi == AbiVersion::V0_1_0 => Ok(()),
-        found => found,
+        Err(_) if call.plugin.abi == AbiVersion::V0_1_0 => Ok(()),
+        // They panic on what else nginx might say.
+        found => found.map_err(|_| Status::NotFound),
     }
 }
 
 fn get_request_header(call: &mut Call, key: &[u8]) -> Result<(), Status> {
     let request = call.request().map_err(|_| Status::NotFound)?;
-    let Call { state, out } = call;
+    let Call { state, out, .. } = call;
     if pseudo::is_pseudo(key) {
         pseudo::get_request(state, &request, key, out)
     } else {
@@ -213,7 +220,7 @@ fn get_request_header(call: &mut Call, key: &[u8]) -> Result<(), Status> {
 
 fn get_response_header(call: &mut Call, key: &[u8]) -> Result<(), Status> {
     let request = call.request().map_err(|_| Status::NotFound)?;
-    let Call { state, out } = call;
+    let Call { state, out, .. } = call;
     if key.eq_ignore_ascii_case(pseudo::STATUS) {
         return pseudo::get_status(state, &request, out);
     }
@@ -230,9 +237,9 @@ fn get_response_header(call: &mut Call, key: &[u8]) -> Result<(), Status> {
 fn first(
     call: &mut Call,
     key: &[u8],
-    of: impl Fn(&State) -> Option<&Vec<Header>>,
+    of: impl Fn(&State) -> Option<&HeaderList>,
 ) -> Result<(), Status> {
-    let Call { state, out } = call;
+    let Call { state, out, .. } = call;
     let (_, value) = of(state)
         .ok_or(Status::NotFound)?
         .iter()
@@ -297,8 +304,7 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
         return refuse(call, key, why);
     }
     if !call.state.spend(key.len() + change.value().len()) {
-        let why = format!("a plugin writes no more than {MAX_WRITTEN} bytes into a request");
-        return refuse(call, key, &why);
+        return refuse_more(call, key);
     }
     if let Map::ResponseTrailers = map {
         return write_trailer(call, &request, key, change);
@@ -324,8 +330,18 @@ fn write(call: &mut Call, map: MapType, key: &[u8], change: Change) -> Result<()
     written.or_else(|_| refuse(call, key, "nginx does not take it here"))
 }
 
+#[cold]
+fn refuse_more(call: &mut Call, key: &[u8]) -> Result<(), Status> {
+    let limit = call.plugin.limits.written_headers;
+    let why = format!(
+        "a plugin writes no more than {limit} bytes into a request (option max_written_headers)"
+    );
+    refuse(call, key, &why)
+}
+
 /// Says why a header stays as it is. It is no error for the guest: SDKs panic
 /// on anything but OK.
+#[cold]
 fn refuse(call: &mut Call, key: &[u8], why: &str) -> Result<(), Status> {
     let line = format!("the header \"{}\" is refused: {why}", shown(key));
     call.state.log(LogLevel::Warn, line.as_bytes());
@@ -357,6 +373,7 @@ fn is_already(call: &mut Call, key: &[u8], value: &[u8]) -> bool {
     let call = &mut Call {
         state: call.state,
         out: &mut current,
+        budget: call.budget,
     };
     get_response_header(call, key).is_ok() && current == value
 }
@@ -470,11 +487,16 @@ pub fn set_header_map_pairs(call: &mut Call, map: MapType, pairs: &[u8]) -> Resu
     };
     let mut old: Vec<Vec<u8>> = Vec::new();
     match resolve(call, map) {
-        Map::Request => call.host.request_headers(request.request, &mut |key, _| {
-            if pseudo::is_listed(key) {
-                old.push(key.to_vec());
+        Map::Request => {
+            let listed = call.host.request_headers(request.request, &mut |key, _| {
+                if pseudo::is_listed(key) {
+                    old.push(key.to_vec());
+                }
+            });
+            if listed.is_err() {
+                return refuse_map(call, "nginx does not take it here");
             }
-        })?,
+        }
         Map::Response => {
             let headers = request.response_headers.borrow();
             old.extend(
@@ -487,8 +509,14 @@ pub fn set_header_map_pairs(call: &mut Call, map: MapType, pairs: &[u8]) -> Resu
         Map::ResponseTrailers => old.clone_from(&request.trailers.borrow()),
         _ => return refuse_map(call, "it is not to be written"),
     }
+    // nginx would not take its length again.
+    let sized = pairs
+        .iter()
+        .any(|(key, _)| key.eq_ignore_ascii_case(b"content-length"));
     for key in old {
-        write(call, map, &key, Change::Remove)?;
+        if !(sized && key == b"content-length") {
+            write(call, map, &key, Change::Remove)?;
+        }
     }
     let mut seen: Vec<&[u8]> = Vec::new();
     for (key, value) in pairs {

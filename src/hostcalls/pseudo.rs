@@ -2,7 +2,7 @@
 
 use super::Call;
 use crate::abi::Status;
-use crate::abi::field::shown;
+use crate::abi::field::{percent_decoded, shown};
 use crate::abi::types::LogLevel;
 use crate::context::request::RequestState;
 use crate::context::{Effect, Stage, State};
@@ -55,13 +55,24 @@ fn as_text(path: &[u8]) -> Vec<u8> {
         return path.to_vec();
     }
     let mut text = Vec::with_capacity(path.len());
-    for byte in path {
-        match byte {
-            0x80.. => text.extend(format!("%{byte:02X}").bytes()),
-            _ => text.push(*byte),
+    escape(path, |byte| byte >= 0x80, &mut text);
+    text
+}
+
+/// Appends a text with `%XX` for some of its bytes.
+fn escape(text: &[u8], is_escaped: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
+    for &byte in text {
+        match is_escaped(byte) {
+            true => out.extend(format!("%{byte:02X}").bytes()),
+            false => out.push(byte),
         }
     }
-    text
+}
+
+/// True for what nginx escapes in a path that it holds decoded, when it sends it
+/// to an upstream.
+fn is_escaped_by_nginx(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | b'#' | b'%' | b'?' | 0x7f..)
 }
 
 /// `:path`: what a plugin set, or what the client sent until nginx rewrote it.
@@ -84,7 +95,7 @@ fn path(state: &State, request: &RequestState, out: &mut Vec<u8>) -> Result<(), 
         out.extend_from_slice(&sent);
         return Ok(());
     }
-    out.extend_from_slice(&uri);
+    escape(&uri, is_escaped_by_nginx, out);
     let mut args = Vec::new();
     if state
         .host
@@ -108,26 +119,6 @@ fn is_rewritten(sent: &[u8], uri: &[u8]) -> bool {
         .unwrap_or_default();
     let normalized = path.windows(2).any(|pair| pair == b"//" || pair == b"/.");
     !normalized && path.first() == Some(&b'/') && percent_decoded(path) != uri
-}
-
-/// Decodes `%XX`; anything else stays as it is.
-pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let digit = |at: usize| text.get(at).and_then(|byte| (*byte as char).to_digit(16));
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        match (text[at], digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            (byte, ..) => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    decoded
 }
 
 /// Resolves the segments `.` and `..`, as nginx does with what clients send:
@@ -182,14 +173,19 @@ pub fn set_request(
                 refuse(call, key, value, "nginx refuses it");
             }
         }
-        b":path" => return set_path(call, request, value),
-        _ => {
-            // Plugins read the whole map, change it and write it back.
+        name => {
+            // Plugins read the whole map, change it and write it back. What is as
+            // it was read stays: nginx keeps a path decoded only, and to set it
+            // anew could make another of it.
             let mut current = Vec::new();
             let known = get_request(call.state, request, key, &mut current);
-            if known.is_err() || current != value {
-                refuse(call, key, value, "it is read-only");
+            if known.is_ok() && current == value {
+                return Ok(());
             }
+            if name == b":path" {
+                return set_path(call, request, value);
+            }
+            refuse(call, key, value, "it is read-only");
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use crate::abi::types::LogLevel;
 use crate::context::request::{Header, RequestState};
 use crate::context::state::owned_pairs;
 use crate::context::{Effect, LocalResponse, Stage};
+use crate::host::Phase;
 
 const CONTENT_TYPE: &[u8] = b"content-type";
 
@@ -18,9 +19,7 @@ const CONTENT_TYPE: &[u8] = b"content-type";
 ///
 /// What is wrong with it is logged, and no error for the guest: SDKs panic on
 /// anything but OK, and the request must not pass for it. A status that no
-/// final response has becomes 500.
-///
-/// Errors: [`Status::BadArgument`] for too large a body.
+/// final response has becomes 500, and so does one with too large a body.
 pub fn send_local_response(
     call: &mut Call,
     status: u32,
@@ -45,7 +44,7 @@ pub fn send_local_response(
     let limit = call.plugin.limits.written_body;
     if body.len() > limit {
         refuse_body(call, limit);
-        return Err(Status::BadArgument);
+        return send_local_response(call, 500, details, b"", b"", grpc_status);
     }
     let Ok(request) = call.request() else {
         call.state.log(
@@ -54,11 +53,15 @@ pub fn send_local_response(
         );
         return Ok(());
     };
-    let http = call.http().ok_or(Status::BadArgument)?;
-    if http.answered {
+    let Some(http) = call.http().filter(|http| !http.answered) else {
         return Ok(());
-    }
-    if http.stage > Stage::ResponseHeaders {
+    };
+    let stage = http.stage;
+    // Between the header filter and the first piece of the body its stage is the
+    // headers' still.
+    let in_header_filter = stage == Stage::ResponseHeaders
+        && call.state.host.phase(request.request) == Phase::HeaderFilter;
+    if stage >= Stage::ResponseHeaders && !in_header_filter {
         call.state.log(
             LogLevel::Warn,
             b"a local response is ignored: the response is on its way",
@@ -66,9 +69,10 @@ pub fn send_local_response(
         return Ok(());
     }
 
-    http.answered = true;
-    http.paused = false;
-    let in_header_filter = http.stage == Stage::ResponseHeaders;
+    if let Some(http) = call.http() {
+        http.answered = true;
+        http.paused = false;
+    }
     let mut response = LocalResponse {
         status,
         details: printable(details),
@@ -78,13 +82,16 @@ pub fn send_local_response(
     };
     if is_grpc(call, &request) {
         make_trailers_only(&mut response);
-    } else {
+    } else if response.may_have_body() {
         say_what_it_is(&mut response);
+    } else {
+        response.body.clear();
     }
     *request.code_details.borrow_mut() = Some(response.details.clone());
+    let is_head = in_header_filter && call.state.host.is_head(request.request);
     if in_header_filter && let Some(http) = call.http() {
-        http.replacement = Some(response.keep_for_body_filter());
-        request.list_local(&response);
+        http.replacement = Some(response.keep_for_body_filter(is_head));
+        request.answer_response(&response);
     }
     call.state.push_effect(Effect::LocalResponse(response))
 }

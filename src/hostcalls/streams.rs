@@ -2,7 +2,7 @@
 
 use super::Call;
 use crate::abi::Status;
-use crate::abi::types::StreamType;
+use crate::abi::types::{LogLevel, StreamType};
 use crate::context::Effect;
 
 pub fn continue_stream(call: &mut Call, stream: StreamType) -> Result<(), Status> {
@@ -12,9 +12,19 @@ pub fn continue_stream(call: &mut Call, stream: StreamType) -> Result<(), Status
             call.state.resume(id);
             Ok(())
         }
-        // There are no network filters here; Envoy's HTTP filters answer so.
-        StreamType::Downstream => Ok(()),
-        StreamType::Upstream => Err(Status::Unimplemented),
+        StreamType::Downstream | StreamType::Upstream => {
+            ignore(call, stream);
+            Ok(())
+        }
+    }
+}
+
+/// There are no network filters here. Envoy's HTTP filters answer UNIMPLEMENTED
+/// to the upstream's stream, at which SDKs panic.
+fn ignore(call: &mut Call, stream: StreamType) {
+    if stream == StreamType::Upstream {
+        let line = b"a stream is left alone: there are no TCP connections to upstreams here";
+        call.state.log(LogLevel::Warn, line);
     }
 }
 
@@ -38,8 +48,10 @@ pub fn close_stream(call: &mut Call, stream: StreamType) -> Result<(), Status> {
             http.paused = false;
             call.state.push_effect(Effect::CloseStream)
         }
-        StreamType::Downstream => Ok(()),
-        StreamType::Upstream => Err(Status::Unimplemented),
+        StreamType::Downstream | StreamType::Upstream => {
+            ignore(call, stream);
+            Ok(())
+        }
     }
 }
 

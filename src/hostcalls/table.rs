@@ -5,13 +5,14 @@
 use crate::abi::Status;
 use crate::context::State;
 use crate::vm::guest::{self, Fault};
-use crate::vm::{GuestCaller, WasmType};
+use crate::vm::{Budget, GuestCaller, WasmType};
 
-/// What a host function works on: the state, and where it puts the bytes that
-/// it returns.
+/// What a host function works on: the state, where it puts the bytes that it
+/// returns, and what it asks now and then when it takes long.
 pub struct Call<'a> {
     pub state: &'a mut State,
     pub out: &'a mut Vec<u8>,
+    pub budget: &'a mut Budget,
 }
 
 impl std::ops::Deref for Call<'_> {
@@ -217,20 +218,30 @@ macro_rules! shim {
             .func_wrap($module, $import, |mut caller: GuestCaller<'_, State>, $($raw)*| {
                 let mut out = guest::take_scratch(&mut caller);
                 let result = (|| -> Result<(), Failure> {
-                    let (memory, state) = guest::split(&mut caller)?;
+                    let (memory, state, budget) = guest::split_all(&mut caller)?;
                     if state.restricted && $name != "proxy_log" {
                         return Err(Status::InternalFailure.into());
                     }
                     $(shim!(@check memory $back $($ret)+);)*
                     let memory: &[u8] = memory;
                     let _ = memory;
-                    let call = &mut Call { state, out: &mut out };
+                    let call = &mut Call { state, out: &mut out, budget };
                     let numbers = shim!(@call $function (call, $(shim!(@lift memory $kind $($arg)+)),*))?;
                     #[allow(unused_mut, unused_variables, reason = "rows without results")]
                     let mut numbers = numbers.numbers().into_iter();
                     $(shim!(@back caller out numbers $back $($ret)+);)*
                     Ok(())
                 })();
+                if $name == "proxy_dequeue_shared_queue" {
+                    let state = &mut caller.data_mut().state;
+                    match result {
+                        Ok(()) => state.dequeued = None,
+                        Err(Failure::Fault(_)) => shared_queues::put_back(state, &out),
+                        // It may come from the allocator that is asked for memory
+                        // for an item, and has taken none out.
+                        Err(Failure::Status(_)) => {}
+                    }
+                }
                 guest::return_scratch(&mut caller, out);
                 answer(result)
             })

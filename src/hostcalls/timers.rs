@@ -11,10 +11,10 @@ pub fn set_tick_period_milliseconds(call: &mut Call, period: u32) -> Result<(), 
     // The guest cannot know that another worker does it.
     let here = !call.plugin.ticks_in_one || call.state.host.is_first_worker();
     let root = call.state.contexts.roots.get_mut(&id);
-    let root = root.ok_or(Status::BadArgument)?;
-    if !here {
+    // A request may outlive its root context.
+    let Some(root) = root.filter(|_| here) else {
         return Ok(());
-    }
+    };
     root.set_tick_period(period);
     if period > 0 {
         call.state.push_shared(Effect::Timer { after_ms: period });

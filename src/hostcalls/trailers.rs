@@ -3,10 +3,11 @@
 //! configuration.
 
 use super::Call;
+use crate::abi::HeaderList;
 use crate::abi::Status;
 use crate::abi::types::LogLevel;
+use crate::context::Stage;
 use crate::context::request::RequestState;
-use crate::context::{HeaderList, Stage};
 use crate::host::Host;
 
 /// What gRPC sends as trailers without announcing it.

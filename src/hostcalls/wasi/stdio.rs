@@ -1,19 +1,10 @@
 //! stdout and stderr of a guest: lines of the log.
 
 use super::{Answer, BadF, is_output};
-use crate::abi::limits::MAX_WASI_LINE;
+use crate::abi::limits::{MAX_WASI_BUFFERS, MAX_WASI_LINE, MAX_WASI_WRITE};
 use crate::abi::types::LogLevel;
 use crate::context::State;
 use crate::vm::guest;
-
-/// Bytes that one `fd_write` takes; the guest comes again with the rest, as
-/// with a pipe. Time spent in a host function is no guest's CPU time, so it
-/// has to have an end of its own.
-const MAX_WRITE: usize = 64 << 10;
-
-/// Buffers that one `fd_write` looks at: Linux's IOV_MAX. They may be empty,
-/// so [`MAX_WRITE`] alone is no end.
-const MAX_BUFFERS: u32 = 1024;
 
 #[derive(Clone, Copy)]
 enum Stream {
@@ -70,7 +61,7 @@ pub(super) fn write(
     let stream = Stream::of(fd).ok_or(BadF)?;
     // The result is checked before anything happens.
     guest::slice(memory, written, 4)?;
-    let iovs = guest::slice(memory, iovs, count.min(MAX_BUFFERS) * 8)?;
+    let iovs = guest::slice(memory, iovs, count.min(MAX_WASI_BUFFERS) * 8)?;
 
     let mut total = 0;
     for &[a, b, c, d, e, f, g, h] in iovs.as_chunks().0 {
@@ -79,7 +70,7 @@ pub(super) fn write(
             u32::from_le_bytes([e, f, g, h]),
         );
         let bytes = guest::slice(memory, ptr, len)?;
-        let taken = bytes.len().min(MAX_WRITE - total);
+        let taken = bytes.len().min(MAX_WASI_WRITE - total);
         append(state, stream, &bytes[..taken]);
         total += taken;
         if taken < bytes.len() {
