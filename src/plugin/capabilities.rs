@@ -49,8 +49,8 @@ impl Capabilities {
     pub fn only(names: Vec<Vec<u8>>) -> Result<Self, String> {
         match names.iter().find(|name| !is_known(name)) {
             Some(unknown) => Err(format!(
-                "the capability \"{}\" is unknown: there is no such host function, callback or \
-                 WASI function",
+                "option \"capabilities\": \"{}\" is unknown: there is no such host function, \
+                 callback or WASI function",
                 unknown.escape_ascii()
             )),
             None => Ok(Capabilities { names: Some(names) }),
@@ -99,7 +99,8 @@ mod tests {
         }
         for name in ["", "proxy_lo", "proxy_log ", "env.proxy_log", "abort"] {
             let why = only(&["proxy_log", name]).expect_err(name);
-            assert!(why.starts_with(&format!("the capability \"{name}\" is unknown")));
+            let start = format!("option \"capabilities\": \"{name}\" is unknown");
+            assert!(why.starts_with(&start), "{why}");
         }
         assert!(Capabilities::default().allow("anything"));
     }

@@ -1,9 +1,11 @@
-//! What runs without a request: ticks, and the news of shared queues.
+//! What runs without a request: ticks, and what else is due.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::lifecycle::{Life, Plugin, call};
-use crate::abi::limits::{MAX_QUEUE_NEWS, QUEUE_POLL_MS};
+use crate::abi::limits::TURN_MS;
+
+const TURN: Duration = Duration::from_millis(TURN_MS);
 
 impl Plugin {
     /// Makes the instance, if there is none: its ticks and queues begin.
@@ -20,7 +22,8 @@ impl Plugin {
         }
     }
 
-    /// Runs what is due. Gives the milliseconds until something is due again.
+    /// Runs what is due, pause or not: that is for [`super::registry::run_timers`]
+    /// to say. Gives the milliseconds until something is due again.
     pub fn run_timers(&mut self, now: Instant) -> Option<u32> {
         // A panic is in the log.
         self.guard(|plugin| Ok(plugin.run_due(now))).ok().flatten()
@@ -32,8 +35,11 @@ impl Plugin {
         if state.log_budget.tell_at().is_some_and(|at| at <= now) {
             state.tell_dropped_lines();
         }
+        let began = Instant::now();
         self.run_ticks(now);
-        self.tell_queues();
+        let now = now + began.elapsed();
+        let poll = self.tell_queues(now);
+        self.answer_the_hopeless();
 
         let state = self.state();
         let ticks = state
@@ -44,76 +50,32 @@ impl Plugin {
         let next = ticks.chain(state.log_budget.tell_at());
         let next = next.map(|due| due.saturating_duration_since(now));
         let next = next.chain(revive).min().map(|left| left.as_millis() as u32);
-        let polls = state
-            .contexts
-            .roots
-            .values()
-            .any(|root| !root.queues.is_empty());
-        let poll = polls.then_some(QUEUE_POLL_MS);
         next.into_iter().chain(poll).min().map(|ms| ms.max(1))
     }
 
+    /// Those that are due for longest come first, and what would take too long
+    /// is still due next time: so each root context has its turn.
     fn run_ticks(&mut self, now: Instant) {
-        let mut due: Vec<u32> = Vec::new();
-        for (id, root) in &mut self.state().contexts.roots {
-            if root.tick_due().is_some_and(|at| at <= now) {
-                root.tick_again(now);
-                due.push(*id);
-            }
-        }
+        let began = Instant::now();
+        let roots = self.state().contexts.roots.iter();
+        let due = roots.filter_map(|(id, root)| Some((root.tick_due()?, *id)));
+        let mut due: Vec<_> = due.filter(|(at, _)| *at <= now).collect();
         due.sort_unstable();
-        for root in due {
+        for (_, root) in due {
+            if began.elapsed() >= TURN {
+                return;
+            }
+            // A tick before this one may have ended it, or its ticks.
+            let roots = &mut self.state().contexts.roots;
+            let ticks = roots
+                .get_mut(&root)
+                .filter(|root| root.tick_due().is_some());
+            let Some(context) = ticks else { continue };
+            context.tick_again(now);
             if let Life::Running(_) = self.life {
                 // A failure is in the log.
                 let _ = self.call(root, "proxy_on_tick", |running| {
                     call(running, |c| &c.proxy_on_tick, (root,))
-                });
-            }
-        }
-    }
-
-    /// `proxy_on_queue_ready`, once for each item that came since the last
-    /// look, for as long as there are items.
-    fn tell_queues(&mut self) {
-        let state = self.state();
-        if state
-            .contexts
-            .roots
-            .values()
-            .all(|root| root.queues.is_empty())
-        {
-            return;
-        }
-        let queues = state.shared.queues.clone();
-        let enqueued = queues.enqueued();
-        if std::mem::replace(&mut state.seen_enqueued, enqueued) == enqueued {
-            return;
-        }
-        let mut news: Vec<(u32, u32, u64)> = Vec::new();
-        let mut more = false;
-        for (id, root) in &mut state.contexts.roots {
-            for (token, seen) in &mut root.queues {
-                let came = queues.last(*token).saturating_sub(*seen);
-                more |= came > MAX_QUEUE_NEWS;
-                let came = came.min(MAX_QUEUE_NEWS);
-                *seen += came;
-                news.push((*id, *token, came));
-            }
-        }
-        if more {
-            state.look_at_queues();
-        }
-        news.sort_unstable();
-        for (root, token, came) in news {
-            for _ in 0..came {
-                let Life::Running(_) = self.life else {
-                    return;
-                };
-                if queues.is_empty(token) {
-                    break;
-                }
-                let _ = self.call(root, "proxy_on_queue_ready", |running| {
-                    call(running, |c| &c.proxy_on_queue_ready, (root, token))
                 });
             }
         }

@@ -17,6 +17,9 @@ pub enum Error {
     Unavailable(String),
     /// The plugin lives, but this request is refused; the sentence says why.
     Refused(String),
+    /// The request's body has more bytes than this, and the plugin is not given
+    /// it.
+    BodyTooLarge(usize),
     /// The API was used where it cannot work.
     Misuse(String),
     /// Its code is not there yet: a thread makes it.
@@ -35,7 +38,7 @@ impl Error {
             | Error::Lost(_)
             | Error::Unavailable(_)
             | Error::Compiling => true,
-            Error::Refused(_) | Error::Misuse(_) | Error::Busy => false,
+            Error::Refused(_) | Error::BodyTooLarge(_) | Error::Misuse(_) | Error::Busy => false,
         }
     }
 }
@@ -49,6 +52,10 @@ impl fmt::Display for Error {
             | Error::Unavailable(why)
             | Error::Refused(why)
             | Error::Misuse(why) => f.write_str(why),
+            Error::BodyTooLarge(limit) => write!(
+                f,
+                "the request body is larger than {limit} bytes (option max_request_body)"
+            ),
             Error::Compiling => f.write_str("the plugin is still being compiled"),
             Error::Busy => f.write_str("the plugin is busy: it waits for a foreign function"),
         }

@@ -1,19 +1,19 @@
 //! What is done when a plugin fails: its instance is dropped for good, its
 //! requests get the plugin's policy, and after a while there is a new one.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::lifecycle::{Life, Plugin};
 use super::run::{Flags, Outcome};
-use crate::abi::limits::CODE_POLL_MS;
+use crate::abi::limits::{CODE_POLL_MS, MAX_TRAP_LINES};
 use crate::abi::types::LogLevel;
-use crate::context::log::log_line;
 use crate::context::{Current, Effect, GrpcNews};
 use crate::host::{Phase, Request};
 use crate::hostcalls::wasi;
-use crate::vm::Trap;
+use crate::vm::{Trap, cpu_time};
 
 /// What becomes of requests that a plugin has failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,11 +25,27 @@ pub enum Policy {
     Open,
 }
 
+/// The guest's stack for the log, behind the line with the cause. A plugin that
+/// traps again and again has no say in how many lines that are.
+fn shortened(stack: &str) -> String {
+    let mut shown = String::new();
+    let mut lines = stack.lines();
+    for line in lines.by_ref().take(MAX_TRAP_LINES - 2) {
+        shown.push('\n');
+        shown.push_str(line);
+    }
+    match lines.count() {
+        0 => shown,
+        more => format!("{shown}\n{more} more lines"),
+    }
+}
+
 impl Plugin {
     // -- the instance ------------------------------------------------------
 
     /// Ends the instance after a trap in a callback. Its contexts stay, and
     /// are not called again.
+    #[cold]
     pub(super) fn lose(&mut self, callback: &'static str, trap: Trap) -> Error {
         let place = self.place();
         let state = self.state();
@@ -38,12 +54,11 @@ impl Plugin {
         state.tell_dropped_lines();
         let request = state.log_request();
         let (cause, stack) = match trap.message.split_once('\n') {
-            Some((cause, stack)) => (cause, format!("\n{stack}")),
+            Some((cause, stack)) => (cause, shortened(stack)),
             None => (&trap.message[..], String::new()),
         };
         let line = format!("{callback} failed, the instance is dropped: {cause}{place}{stack}");
-        let (host, name) = (&*self.host, &self.info.name);
-        log_line(host, name, request, LogLevel::Error, line.as_bytes());
+        self.log_in(request, LogLevel::Error, &line);
         self.end_instance();
         self.failed();
         Error::Callback {
@@ -83,10 +98,13 @@ impl Plugin {
 
     /// Counts a failure, and says when there will be an instance again.
     pub(super) fn failed(&mut self) {
-        let wait = self.back_off.failed(Instant::now());
+        let wait = self.back_off.failed(Instant::now(), cpu_time());
         if !wait.is_zero() {
-            let (times, ms) = (self.back_off.failures(), wait.as_millis());
-            let line = format!("failed {times} times in a row: no new instance for {ms} ms");
+            let ms = wait.as_millis();
+            let line = match self.back_off.failures() {
+                1 => format!("no new instance for {ms} ms, as long as its last start took"),
+                times => format!("failed {times} times in a row: no new instance for {ms} ms"),
+            };
             self.log(LogLevel::Warn, &line);
         }
         if self.on_its_own {
@@ -135,11 +153,14 @@ impl Plugin {
     ) -> Result<R, Error> {
         match catch_unwind(AssertUnwindSafe(|| body(self))) {
             Ok(result) => result,
-            Err(panic) => {
-                let why = self.lose("the host", Trap::from_panic(panic));
-                Err(Error::Unavailable(why.to_string()))
-            }
+            Err(panic) => Err(self.lose_by_panic(panic)),
         }
+    }
+
+    #[cold]
+    fn lose_by_panic(&mut self, panic: Box<dyn Any + Send>) -> Error {
+        let why = self.lose("the host", Trap::from_panic(panic));
+        Error::Unavailable(why.to_string())
     }
 
     // -- its requests ------------------------------------------------------
@@ -154,6 +175,9 @@ impl Plugin {
         request: Request,
         phase: impl FnOnce(&mut Self) -> Outcome,
     ) -> Outcome {
+        if let Some(outcome) = self.was_turned_away(root, request) {
+            return outcome;
+        }
         let outcome = self.guard(phase);
         match outcome {
             Err(why) if why.is_failure() => self.settle(root, request, why),
@@ -164,15 +188,13 @@ impl Plugin {
     /// Keeps in mind that the plugin failed this request, also where it never
     /// had a context: what still comes of it must not pass unseen, or is not
     /// to be looked at again.
+    #[cold]
     pub(super) fn settle(&mut self, root: u32, request: Request, why: Error) -> Outcome {
         let (calls, active) = (self.state().calls, self.state().current.active);
         if self.state().contexts.find(request, root).is_none()
-            && self.state().create_http(root, request).is_err()
+            && !self.remember_failed(root, request)
         {
-            return match self.options.policy {
-                Policy::Closed => Err(why),
-                Policy::Open => Ok(self.shared_flags()),
-            };
+            return self.turn_away(root, request, why);
         }
         let policy = self.options.policy;
         if let Some(http) = self.state().contexts.find(request, root) {
@@ -184,8 +206,7 @@ impl Plugin {
             }
             if !std::mem::replace(&mut http.failure_answered, true) {
                 let line = format!("the request passes without this plugin: {why}");
-                let (host, name) = (&*self.host, &self.info.name);
-                log_line(host, name, Some(request), LogLevel::Warn, line.as_bytes());
+                self.log_in(Some(request), LogLevel::Warn, &line);
             }
         }
         self.release_lost_body(root, request);
@@ -199,20 +220,14 @@ impl Plugin {
         let Some(http) = self.state().contexts.find(request, root) else {
             return;
         };
-        let held = !http.response_body.is_empty() || http.response_body_changed;
+        let held = !http.response_body.is_empty()
+            || !http.response_released.is_empty()
+            || http.response_body_changed;
         if !held || !in_body_filter {
             return;
         }
         let id = http.id;
-        let state = self.state();
-        state.current.effective = id;
-        let _ = state.take_response_chunk();
-        state.current.effective = 0;
-        let http = self.http(id);
-        http.response_body_changed = false;
-        let body = std::mem::take(&mut http.response_body);
-        let effect = Effect::SetResponseBody { body, last: false };
-        http.effects.push_back(effect);
+        self.pass_body(id);
     }
 
     /// More of a paused body has come than is held back.
@@ -230,10 +245,25 @@ impl Plugin {
         if !std::mem::replace(&mut http.over_limit, true) {
             let request = http.live_request();
             let line = format!("a response body goes on although it is paused: {more}");
-            let (host, name) = (&*self.host, &self.info.name);
-            log_line(host, name, request, LogLevel::Warn, line.as_bytes());
+            self.log_in(request, LogLevel::Warn, &line);
         }
         Ok(())
+    }
+
+    /// The body filter did not swap the body of a response whose headers were
+    /// swapped: if there was a body, it is the old one that went out.
+    #[cold]
+    pub(super) fn tell_of_old_body(&mut self, id: u32) {
+        let http = self.http(id);
+        let (had_body, request) = (http.had_body, http.live_request());
+        if had_body {
+            self.tell_once(
+                request,
+                "a response was replaced in the header filter, and its old body went out all the \
+                 same: no body filter ran. chain:body_filter() belongs into body_filter_by_lua of \
+                 each location that has chain:header_filter()",
+            );
+        }
     }
 
     /// The failure of this request was answered: the response is that answer,
@@ -242,6 +272,7 @@ impl Plugin {
         if let Some(http) = self.state().contexts.find(request, root) {
             http.failure_answered = true;
         }
+        self.turned_away.answered(root, request);
         Ok(Flags::default())
     }
 

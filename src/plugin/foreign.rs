@@ -5,7 +5,7 @@ use super::registry::{self, Shared};
 use super::run::Outcome;
 use crate::context::foreign::any_registered;
 
-pub use crate::vm::stack::{Answer, Progress, Question, answer, question, run};
+pub use crate::vm::stack::{Progress, answer, begun, question, run};
 
 /// True when a call of this plugin may come to wait for Lua. A plugin that is
 /// busy is not called.

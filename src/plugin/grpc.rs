@@ -1,7 +1,10 @@
 //! gRPC callouts: from what a guest asked for to the callbacks.
 
+use std::time::Instant;
+
 use super::error::Error;
 use super::lifecycle::{Plugin, call};
+use super::pause;
 use super::run::Outcome;
 use crate::abi::types::LogLevel;
 use crate::callout::grpc::{Call, Event, Kind};
@@ -27,23 +30,31 @@ impl Plugin {
         let Some(asked) = self.state().grpc.get_mut(&token) else {
             return Ok(self.shared_flags());
         };
-        let root = asked.origin.root;
+        let (root, http) = (asked.origin.root, asked.origin.http);
         let last = match &event {
             Event::Message(_) => asked.kind == Kind::Call,
             Event::Closed(_) => true,
             _ => false,
         };
         asked.over = last;
+        let origin = asked.origin;
         if let Event::Closed(closed) = &event
             && closed.ours
         {
             let why = String::from_utf8_lossy(&closed.message).into_owned();
             let line = format!("a gRPC callout to {} failed: {why}", asked.upstream);
-            self.log(LogLevel::Error, &line);
+            let request = self.state().live_request(origin);
+            self.log_in(request, LogLevel::Error, &line);
         }
-        let delivered = self.call_back_grpc(root, token, event);
+        let is_background = self.state().live_request(origin).is_none();
+        let tell = || self.guard(|plugin| plugin.call_back_grpc(root, token, event));
+        let delivered = match is_background {
+            true => pause::count(Instant::now(), tell),
+            false => tell(),
+        };
         if last {
             self.state().finish_grpc(token);
+            self.go_on_after_callouts(http);
         }
         self.answer_the_hopeless();
         delivered?;

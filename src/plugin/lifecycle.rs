@@ -1,4 +1,4 @@
-//! A plugin from its file to its end: loading, instances, root contexts.
+//! A plugin once it is loaded: instances, root contexts, and their end.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -8,27 +8,26 @@ use super::capabilities::Capabilities;
 use super::error::Error;
 use super::failure::Policy;
 use super::late::Late;
-use super::link::{Link, link};
+use super::load::tell_complaint;
+use super::room::TurnedAway;
 use super::wants::Wants;
 use crate::abi::limits::{
     DEFAULT_CPU_LIMIT_MS, DEFAULT_MEMORY_LIMIT, DEFAULT_PAUSE_TIMEOUT_MS,
-    DEFAULT_START_CPU_LIMIT_MS, Limits, MAX_HELD_RESPONSE_BODY, MAX_TABLE_ELEMENTS,
+    DEFAULT_START_CPU_LIMIT_MS, Limits, MAX_HELD_RESPONSE_BODY,
 };
 use crate::abi::property::Encoding;
 use crate::abi::types::LogLevel;
-use crate::abi::version;
 use crate::callbacks::Callbacks;
 use crate::callout::Upstreams;
-use crate::context::log::{log_line, log_notice};
+use crate::context::log::log_line;
 use crate::context::{Current, Ids, PluginInfo, State};
-use crate::host::{Host, hosts};
+use crate::host::{Host, Request};
 use crate::hostcalls::wasi;
-use crate::shared::Shared;
 use crate::vm::instance::Prepared;
-use crate::vm::{Allowance, Callback, CpuLimit, Instance, Module, Trap, cache, ticker};
+use crate::vm::{Allowance, Callback, CpuLimit, Instance, Trap, cache, cpu_time, ticker};
 
 /// The exports that host functions get guest memory from, the first one first.
-const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
+pub(super) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
 
 /// What the operator says of a plugin.
 #[derive(Clone, Debug)]
@@ -140,84 +139,21 @@ pub struct Plugin {
     pub(super) host: Rc<dyn Host>,
     pub(super) info: Rc<PluginInfo>,
     pub(super) options: Options,
-    pub(super) prepared: Prepared<State>,
+    /// `None`: the module is still on its way.
+    pub(super) prepared: Option<Prepared<State>>,
     pub(super) late: Late,
     pub(super) life: Life,
     pub(super) wants: Wants,
     pub(super) back_off: BackOff,
+    pub(super) turned_away: TurnedAway,
     /// It is to have an instance without a request, too: it has ticks or
     /// queues, or was started by the operator.
     pub(super) on_its_own: bool,
     /// Warnings that are given once.
-    told: Vec<&'static str>,
+    pub(super) told: Vec<&'static str>,
 }
 
 impl Plugin {
-    /// Compiles and links a module, or has a large one compiled while the
-    /// worker goes on; no instance is made, nothing runs.
-    ///
-    /// Errors: [`Error::Load`].
-    pub fn load(
-        host: Rc<dyn Host>,
-        name: &[u8],
-        bytes: &[u8],
-        options: Options,
-    ) -> Result<Self, Error> {
-        let module = cache::module(bytes, &options.code).map_err(Error::Load)?;
-        let abi = version::detect(module.exports()).map_err(|unknown| {
-            Error::Load(match unknown {
-                Some(version) => format!("{version} is unknown: 0.1.0, 0.2.0 and 0.2.1 are known"),
-                None => "no Proxy-Wasm plugin: it exports no proxy_abi_version_*".to_owned(),
-            })
-        })?;
-        let Link {
-            prepared,
-            stubs,
-            refused,
-        } = link(module.clone(), &options.capabilities).map_err(Error::Load)?;
-        check_memory(&module, options.memory_limit).map_err(Error::Load)?;
-        let wants = Wants::of(&module, bytes, &options);
-        hosts::read();
-        tell_complaint(&*host, name);
-        if !stubs.is_empty() {
-            let line = format!("imports that a stub answers: {}", stubs.join(", "));
-            log_notice(&*host, name, line.as_bytes());
-        }
-        if !refused.is_empty() {
-            let line = format!("imports that are not allowed: {}", refused.join(", "));
-            log_line(&*host, name, None, LogLevel::Warn, line.as_bytes());
-        }
-
-        let info = Rc::new(PluginInfo {
-            name: name.to_vec(),
-            root_id: options.root_id.clone(),
-            vm_id: options.vm_id.clone().unwrap_or_default(),
-            abi,
-            vm_configuration: options.vm_configuration.clone(),
-            environment: options.environment.clone(),
-            encoding: options.encoding,
-            only_text_headers: options.only_text_headers,
-            upstreams: options.upstreams.clone(),
-            resume_after_callouts: options.resume_after_callouts,
-            limits: options.limits,
-            ticks_in_one: options.ticks_in_one,
-        });
-        let shared = Shared::new(host.store(), options.vm_id.as_deref(), name);
-        let state = State::new(host.clone(), info.clone(), options.ids, shared);
-        Ok(Plugin {
-            host,
-            info,
-            options,
-            prepared,
-            late: Late::default(),
-            life: Life::Resting(Box::new(state)),
-            wants,
-            back_off: BackOff::default(),
-            on_its_own: false,
-            told: Vec::new(),
-        })
-    }
-
     /// The contexts, whoever has them.
     pub(super) fn state(&mut self) -> &mut State {
         match &mut self.life {
@@ -228,15 +164,26 @@ impl Plugin {
     }
 
     pub(super) fn log(&self, level: LogLevel, line: &str) {
-        log_line(&*self.host, &self.info.name, None, level, line.as_bytes());
+        self.log_in(None, level, line);
     }
 
-    /// Warns, the first time: what a plugin does wrong in one request, it does
-    /// in all of them.
-    pub(super) fn tell_once(&mut self, line: &'static str) {
+    /// As [`Plugin::log`], for what is about a request.
+    pub(super) fn log_in(&self, request: Option<Request>, level: LogLevel, line: &str) {
+        log_line(
+            &*self.host,
+            &self.info.name,
+            request,
+            level,
+            line.as_bytes(),
+        );
+    }
+
+    /// Warns, the first time: what goes wrong in one request, does in all of
+    /// them.
+    pub(super) fn tell_once(&mut self, request: Option<Request>, line: &'static str) {
         if !self.told.contains(&line) {
             self.told.push(line);
-            self.log(LogLevel::Warn, line);
+            self.log_in(request, LogLevel::Warn, line);
         }
     }
 
@@ -256,7 +203,11 @@ impl Plugin {
     }
 
     fn start(&mut self) -> Result<(), Error> {
-        if let Err(why) = self.check_code() {
+        let code = self.check_code();
+        if code != Err(Error::Compiling) {
+            self.code_came(code.is_ok());
+        }
+        if let Err(why) = code {
             if let Error::Load(cause) = &why
                 && std::mem::take(&mut self.on_its_own)
             {
@@ -267,16 +218,20 @@ impl Plugin {
             return Err(why);
         }
         tell_complaint(&*self.host, &self.info.name);
+        let Some(prepared) = &self.prepared else {
+            return Err(Error::Compiling);
+        };
         let Life::Resting(mut state) = std::mem::replace(&mut self.life, Life::Changing) else {
             return Ok(());
         };
         state.restricted = true;
+        self.back_off.starts(cpu_time());
         let allowance = Allowance {
             cpu: self.options.start_cpu_limit(),
             memory: self.options.memory_limit,
-            table_elements: MAX_TABLE_ELEMENTS,
+            table_elements: self.options.limits.table_elements as usize,
         };
-        match Instance::new(&self.prepared, *state, allowance) {
+        match Instance::new(prepared, *state, allowance) {
             Ok(instance) => {
                 self.life = Life::Running(Box::new(Running {
                     instance,
@@ -306,15 +261,16 @@ impl Plugin {
             }
         }
 
-        if let Err(why) = self.start_roots() {
+        if let Err((root, why)) = self.start_roots() {
             if self.is_running() {
-                self.log(LogLevel::Error, &format!("the instance is dropped: {why}"));
+                let line = format!("the instance is dropped: {why} (root context {root})");
+                self.log(LogLevel::Error, &line);
                 self.end_instance();
                 self.failed();
             }
             return Err(why);
         }
-        self.back_off.started(Instant::now());
+        self.back_off.started(Instant::now(), cpu_time());
         Ok(())
     }
 
@@ -332,6 +288,20 @@ impl Plugin {
         // The master forks.
         let _no_thread_after = trial.then(ticker::until_drop);
         self.guard(|plugin| plugin.make_root(configuration, trial))
+    }
+
+    /// As [`Plugin::add_root`], right after [`Plugin::load_later`]: while
+    /// a thread reads the file, the root context is made unseen, however soon it
+    /// ends. What is wrong is then always found out later, not now and then.
+    pub fn add_root_later(&mut self, configuration: &[u8]) -> Result<u32, Error> {
+        if !(self.late.is_read && self.is_unknown()) {
+            return self.add_root(configuration, false);
+        }
+        self.guard(|plugin| {
+            let root = plugin.state().contexts.add_root(configuration);
+            plugin.try_root_later(root);
+            Ok(root)
+        })
     }
 
     fn make_root(&mut self, configuration: &[u8], trial: bool) -> Result<u32, Error> {
@@ -474,13 +444,23 @@ impl Plugin {
         };
         let result = run(running);
         let state = running.instance.state();
+        match result {
+            Ok(result) if state.stdio.is_empty() && state.done.is_empty() => {
+                state.current = Current::default();
+                Ok(result)
+            }
+            result => self.end_call(name, result),
+        }
+    }
+
+    /// The end of a call that failed or has left something to do.
+    #[cold]
+    fn end_call<R>(&mut self, name: &'static str, result: Result<R, Trap>) -> Result<R, Error> {
+        let state = self.state();
         if !state.stdio.is_empty() {
             wasi::flush(state);
         }
-        let done = match state.done.is_empty() {
-            true => Vec::new(),
-            false => std::mem::take(&mut state.done),
-        };
+        let done = std::mem::take(&mut state.done);
         let result = match result {
             Ok(result) => {
                 state.current = Current::default();
@@ -508,14 +488,6 @@ where
     match callback(&running.callbacks) {
         Some(callback) => running.instance.call(callback, params).map(Some),
         None => Ok(None),
-    }
-}
-
-/// Says, once, why code is compiled anew by every process.
-fn tell_complaint(host: &dyn Host, name: &[u8]) {
-    if let Some(why) = cache::complaint() {
-        let line = format!("compiled code is not kept: {why}");
-        log_line(host, name, None, LogLevel::Info, line.as_bytes());
     }
 }
 
@@ -550,36 +522,4 @@ where
         Err(trap) => Err((name, trap)),
         Ok(_) => Ok(()),
     }
-}
-
-/// A plugin brings a memory, and a way to get some of it.
-fn check_memory(module: &Module, limit: usize) -> Result<(), String> {
-    let Some(memory) = module.memory("memory") else {
-        return Err("it exports no memory named \"memory\"".to_owned());
-    };
-    if memory.is_64 {
-        return Err("its memory has 64-bit addresses: it must be built for wasm32".to_owned());
-    }
-    if memory.minimum > limit as u64 {
-        return Err(format!(
-            "it begins with {} bytes of memory, and may have {limit} (option memory_limit)",
-            memory.minimum,
-        ));
-    }
-    let elements = module.largest_table();
-    if elements > MAX_TABLE_ELEMENTS as u64 {
-        return Err(format!(
-            "it begins with a table of {elements} elements, and all that a plugin may have is \
-             {MAX_TABLE_ELEMENTS}"
-        ));
-    }
-    if ALLOCATORS.iter().any(|name| module.has_i32_function(name)) {
-        return Ok(());
-    }
-    Err(
-        match ALLOCATORS.iter().find(|name| module.has_function(name)) {
-            Some(name) => format!("its allocator {name} is of another type than (i32) -> i32"),
-            None => "it exports no allocator: neither malloc nor proxy_on_memory_allocate".into(),
-        },
-    )
 }

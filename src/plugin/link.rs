@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use super::capabilities::Capabilities;
 use crate::abi::Status;
+use crate::abi::types::LogLevel;
+use crate::callbacks;
 use crate::context::State;
+use crate::context::log::{log_line, log_notice};
+use crate::host::Host;
 use crate::hostcalls::{self, Linked, env, wasi};
 use crate::vm::instance::{Prepared, define_constant, linker};
 use crate::vm::{ImportKind, Module};
@@ -22,6 +26,28 @@ pub struct Link {
     pub stubs: Vec<String>,
     /// The names of those that are not allowed.
     pub refused: Vec<String>,
+    /// The names of callbacks that are there and are not called for that.
+    pub unheard: Vec<String>,
+}
+
+impl Link {
+    /// Says what the plugin may miss.
+    pub fn tell(&self, host: &dyn Host, plugin: &[u8]) {
+        if !self.stubs.is_empty() {
+            let line = format!("imports that a stub answers: {}", self.stubs.join(", "));
+            log_notice(host, plugin, line.as_bytes());
+        }
+        // The operator's own will: told to who wants to know.
+        for (what, names) in [
+            ("imports that are not allowed", &self.refused),
+            ("callbacks that are not called", &self.unheard),
+        ] {
+            if !names.is_empty() {
+                let line = format!("{what}: {}", names.join(", "));
+                log_line(host, plugin, None, LogLevel::Info, line.as_bytes());
+            }
+        }
+    }
 }
 
 /// Resolves every import. What nobody has becomes a stub that answers
@@ -31,7 +57,7 @@ pub struct Link {
 ///
 /// Errors: an import that is no function, in words.
 pub fn link(module: Arc<Module>, capabilities: &Capabilities) -> Result<Link, String> {
-    let mut linker = linker::<State>()?;
+    let mut linker = linker::<State>(module.stack())?;
     let (mut stubs, mut refused) = (Vec::new(), Vec::new());
 
     for import in module.clone().imports() {
@@ -79,10 +105,16 @@ pub fn link(module: Arc<Module>, capabilities: &Capabilities) -> Result<Link, St
         stubs.push(format!("{from}.{name} {why}"));
     }
 
+    let unheard = module
+        .exports()
+        .filter(|name| callbacks::NAMES.contains(name));
+    let unheard = unheard.filter(|name| !capabilities.allow(name));
+    let unheard = unheard.map(str::to_owned).collect();
     let prepared = Prepared::new(linker, module)?;
     Ok(Link {
         prepared,
         stubs,
         refused,
+        unheard,
     })
 }

@@ -1,16 +1,21 @@
 //! Runs the callbacks of http contexts, in their order, and says what Lua has
 //! to do next.
 
+use std::time::{Duration, Instant};
+
 use super::error::Error;
 use super::failure::Policy;
-use super::lifecycle::{Plugin, Running, call};
+use super::lifecycle::{Life, Plugin, Running, call};
+use crate::abi::HeaderList;
 use crate::abi::Status;
+use crate::abi::limits::TURN_MS;
 use crate::abi::pairs::is_text;
 use crate::abi::types::Action;
 use crate::callbacks::{Callbacks, HeadersCallback};
-use crate::context::{Effect, HeaderList, HttpContext, Ids, Stage};
+use crate::context::request::RequestState;
+use crate::context::{Effect, HttpContext, Ids, Stage};
 use crate::host::Request;
-use crate::hostcalls::{is_listed, trailers};
+use crate::hostcalls::is_listed;
 use crate::vm::Trap;
 
 /// What Lua has to do after a call; numbers of `src/capi/plugin.rs`.
@@ -27,6 +32,16 @@ pub struct Flags {
 }
 
 pub type Outcome = Result<Flags, Error>;
+
+/// What the ending of contexts has left.
+pub struct Swept {
+    /// Http contexts, with the requests that have none for want of room.
+    pub alive: u32,
+    /// Among them there are some to end.
+    pub more: bool,
+}
+
+const TURN: Duration = Duration::from_millis(TURN_MS);
 
 /// Pseudo headers of a request.
 const PSEUDO_HEADERS: u32 = 4;
@@ -83,6 +98,7 @@ impl Plugin {
         let Some(id) = self.enter(root, request, Stage::RequestBody)? else {
             return self.flags(root, request);
         };
+        self.check_request_body(id, body.len())?;
         let http = self.http(id);
         http.body_due = !end_of_stream;
         let buffer = http.request_body.get_or_insert_default();
@@ -98,35 +114,88 @@ impl Plugin {
         self.flags(root, request)
     }
 
+    /// Errors: the body is too large with so many bytes more, or was before.
+    /// Nothing of it is kept then, and the plugin is given no part of the rest.
+    fn check_request_body(&mut self, id: u32, more: usize) -> Result<(), Error> {
+        let limit = self.options.limits.request_body;
+        let http = self.http(id);
+        let before = http.request_body.as_ref().map_or(0, Vec::len);
+        if http.request_body_refused || before + more > limit {
+            http.request_body_refused = true;
+            http.request_body = None;
+            // Its end is not to come to the plugin.
+            http.body_due = true;
+            return Err(Error::BodyTooLarge(limit));
+        }
+        Ok(())
+    }
+
     /// `proxy_on_response_headers`, once per request.
     pub fn response_headers(&mut self, root: u32, request: Request) -> Outcome {
-        self.with_policy(root, request, |plugin| {
+        if RequestState::is_answered(request) {
+            return self.pass_over(root, request);
+        }
+        let outcome = self.with_policy(root, request, |plugin| {
             plugin.run_response_headers(root, request)
-        })
+        });
+        let http = self.state().contexts.find(request, root);
+        if http.is_some_and(|http| http.replacement.is_some() || outcome.is_err()) {
+            self.remember_body(root, request);
+        }
+        outcome
+    }
+
+    /// The response is another plugin's answer, as which it stands: this one is
+    /// told of the end only, for which it must have a context. That it fails to
+    /// make one is in the log, and no reason to refuse the answer.
+    #[cold]
+    fn pass_over(&mut self, root: u32, request: Request) -> Outcome {
+        self.check_phase(request, Stage::ResponseHeaders)?;
+        if self.known(root, request) || self.wants.response {
+            let _ = self.with_policy(root, request, |plugin| {
+                // Its own answer, if it has one, comes too late.
+                plugin.step_over_response(root, request)
+            });
+        }
+        Ok(self.shared_flags())
+    }
+
+    fn step_over_response(&mut self, root: u32, request: Request) -> Outcome {
+        if !self.known(root, request) {
+            if !self.options.subrequests && self.host.is_subrequest(request) {
+                return Ok(Flags::default());
+            }
+            self.create(root, request)?;
+        }
+        if let Some(http) = self.state().contexts.find(request, root) {
+            http.stage = http.stage.max(Stage::ResponseBody);
+        }
+        Ok(Flags::default())
+    }
+
+    /// Before the headers are swapped.
+    #[cold]
+    fn remember_body(&mut self, root: u32, request: Request) {
+        let had_body = self.host.response_has_body(request);
+        if let Some(http) = self.state().contexts.find(request, root) {
+            http.had_body = had_body && !http.effects.iter().any(Effect::drops_body);
+        }
     }
 
     fn run_response_headers(&mut self, root: u32, request: Request) -> Outcome {
-        let unseen = !self.wants.response && !self.known(root, request);
-        if unseen || self.is_settled(root, request) {
-            return Ok(Flags::default());
-        }
         let wanted = self.wants.response;
-        if let Some(http) = self.state().contexts.find(request, root)
-            && http.lost
-        {
-            if http.take_late_response() {
-                return self.flags(root, request);
+        match self.state().contexts.find(request, root) {
+            None if !wanted => return Ok(Flags::default()),
+            Some(http) if http.lost => {
+                if let Some(outcome) = self.lost_response(root, request) {
+                    return outcome;
+                }
             }
-            if !wanted && http.judged {
-                // It has seen all of the request, and sees nothing of the rest.
-                http.failure_answered = true;
-                return Ok(self.shared_flags());
-            }
+            _ => {}
         }
         let Some(id) = self.enter(root, request, Stage::ResponseHeaders)? else {
             return self.flags(root, request);
         };
-        let host = self.host.clone();
         let listed = self.http(id).request.response_header_count();
         if listed.is_none() && self.wants.response_list {
             // Lua lists them and comes again.
@@ -136,14 +205,27 @@ impl Plugin {
                 ..Flags::default()
             });
         }
-        let may_have_body = !self.wants.response_end || host.response_has_body(request);
+        let may_have_body = !self.wants.response_end || self.host.response_has_body(request);
         let has_body = may_have_body && !self.wants.no_response_bodies;
         let http = self.http(id);
         http.response_ended = !has_body;
-        if http.take_late_response() {
+        if self.take_late_response(id, request) {
             return self.flags(root, request);
         }
 
+        if wanted {
+            self.call_response_headers(id, request, listed, has_body)?;
+        }
+        self.flags(root, request)
+    }
+
+    fn call_response_headers(
+        &mut self,
+        id: u32,
+        request: Request,
+        listed: Option<usize>,
+        has_body: bool,
+    ) -> Result<(), Error> {
         let headers = match listed {
             Some(_) if self.info.only_text_headers => self.count_text_headers(id),
             listed => listed.unwrap_or_default() as u32,
@@ -155,24 +237,61 @@ impl Plugin {
                 (id, headers, !has_body),
             )
         })?;
-        let swapped = self.http(id).replacement.is_some();
-        if self.wants.edits_response_body && has_body && !swapped {
-            // Its length will be another: nginx must not promise the old one,
-            // nor one that the plugin thinks of. It has seen it, the plugins
-            // behind it do not.
-            let _ = host.remove_response_header(request, b"content-length");
-            let http = self.http(id);
-            if let Some(headers) = &mut *http.request.response_headers.borrow_mut() {
-                headers.remove(b"content-length");
-            }
-        }
         let http = self.http(id);
+        let swapped = http.replacement.is_some();
         let held = action == Action::Pause && !http.answered && !http.continued;
         http.continued = false;
-        if held {
-            self.tell_once("response headers cannot be paused in nginx: the response goes on");
+        if self.wants.edits_response_body && has_body && !swapped {
+            self.promise_no_length(id, request);
         }
-        self.flags(root, request)
+        if held {
+            self.tell_once(
+                Some(request),
+                "response headers cannot be paused in nginx: the response goes on",
+            );
+        }
+        Ok(())
+    }
+
+    /// The response's length will be another: nginx must not promise the old
+    /// one, nor one that the plugin thinks of. It has seen it, the plugins behind
+    /// it do not.
+    fn promise_no_length(&mut self, id: u32, request: Request) {
+        let _ = self.host.remove_response_header(request, b"content-length");
+        let http = self.http(id);
+        if let Some(headers) = &mut *http.request.response_headers.borrow_mut() {
+            headers.remove(b"content-length");
+        }
+    }
+
+    /// Takes on an answer that came too late for the request phases.
+    fn take_late_response(&mut self, id: u32, request: Request) -> bool {
+        // Nearly always.
+        if self.http(id).effects.is_empty() {
+            return false;
+        }
+        let is_head = self.host.is_head(request);
+        self.http(id).take_late_response(is_head)
+    }
+
+    /// The response of a request whose instance is gone. `None`: as any other.
+    #[cold]
+    fn lost_response(&mut self, root: u32, request: Request) -> Option<Outcome> {
+        let wanted = self.wants.response;
+        let http = self.state().contexts.find(request, root)?;
+        let (id, judged) = (http.id, http.judged);
+        if http.failure_answered {
+            return Some(Ok(Flags::default()));
+        }
+        if self.take_late_response(id, request) {
+            return Some(self.flags(root, request));
+        }
+        if !wanted && judged {
+            // It has seen all of the request, and sees nothing of the rest.
+            self.http(id).failure_answered = true;
+            return Some(Ok(self.shared_flags()));
+        }
+        None
     }
 
     /// Takes the response headers that only Lua can list, for all plugins of
@@ -192,158 +311,6 @@ impl Plugin {
         Ok(Flags::default())
     }
 
-    /// `proxy_on_response_body`, with the chunk that the body filter holds.
-    pub fn response_body(&mut self, root: u32, request: Request) -> Outcome {
-        self.with_policy(root, request, |plugin| {
-            plugin.run_response_body(root, request)
-        })
-    }
-
-    fn run_response_body(&mut self, root: u32, request: Request) -> Outcome {
-        let sees = self.wants.response_body || self.wants.response_trailers;
-        let unseen = !sees && !self.known(root, request);
-        if unseen {
-            return Ok(Flags::default());
-        }
-        if let Some(http) = self.state().contexts.find(request, root)
-            && http.lost
-        {
-            let id = http.id;
-            http.chunk_at_host = true;
-            if self.replace_body(id) {
-                return self.flags(root, request);
-            }
-            if self.is_settled(root, request) {
-                self.release_lost_body(root, request);
-                return self.flags(root, request);
-            }
-            if !sees && self.http(id).stage >= Stage::ResponseHeaders {
-                // It would not have seen more of it.
-                return Ok(self.shared_flags());
-            }
-        }
-        let Some(id) = self.enter(root, request, Stage::ResponseBody)? else {
-            return self.flags(root, request);
-        };
-        if self.replace_body(id) || self.http(id).response_ended || !sees {
-            return self.flags(root, request);
-        }
-        let (size, end_of_stream) = self.host.response_chunk_size(request).map_err(misuse)?;
-        if self.wants.response_body {
-            self.run_response_chunk(id, size, end_of_stream)?;
-        }
-        if end_of_stream {
-            self.http(id).response_ended = true;
-            if self.wants.response_trailers {
-                self.run_response_trailers(id)?;
-            }
-        }
-        self.flags(root, request)
-    }
-
-    fn run_response_chunk(
-        &mut self,
-        id: u32,
-        size: usize,
-        end_of_stream: bool,
-    ) -> Result<(), Error> {
-        let http = self.http(id);
-        http.chunk_at_host = true;
-        let total = http.response_body.len() + size;
-        if size == 0 && !end_of_stream {
-            // A flush: nothing came.
-            http.chunk_at_host = false;
-            return Ok(());
-        }
-
-        let action = self.call(id, "proxy_on_response_body", |running| {
-            let params = (id, total as u32, end_of_stream.into());
-            call(running, |c| &c.proxy_on_response_body, params)
-        })?;
-        let action = action.map_or(Action::Continue, Action::of_body);
-        self.release_body(id, action, total, end_of_stream)?;
-        Ok(())
-    }
-
-    /// `proxy_on_response_trailers`, where there are any.
-    fn run_response_trailers(&mut self, id: u32) -> Result<(), Error> {
-        let host = self.host.clone();
-        let trailers = trailers::count(&*host, &self.http(id).request);
-        if trailers == 0 {
-            return Ok(());
-        }
-        self.http(id).stage = Stage::ResponseTrailers;
-        let action = self.call(id, "proxy_on_response_trailers", |running| {
-            call(running, |c| &c.proxy_on_response_trailers, (id, trailers))
-        })?;
-        if action.is_some_and(|action| action != 0) {
-            self.tell_once("response trailers cannot be paused in nginx: the response goes on");
-        }
-        Ok(())
-    }
-
-    /// Writes the body of a local response in place of the first chunk, and
-    /// nothing in place of the others. False: there is none.
-    fn replace_body(&mut self, id: u32) -> bool {
-        let http = self.http(id);
-        let body = match http.replacement.take() {
-            Some(body) => body,
-            None if http.replaced => Vec::new(),
-            None => return false,
-        };
-        http.replaced = true;
-        http.effects
-            .push_back(Effect::SetResponseBody { body, last: true });
-        true
-    }
-
-    /// Lets the body so far go, or holds its `total` bytes back.
-    ///
-    /// Errors: they are too many, and nothing may pass that was not judged.
-    fn release_body(
-        &mut self,
-        id: u32,
-        action: Action,
-        total: usize,
-        end_of_stream: bool,
-    ) -> Result<(), Error> {
-        let limit = self.options.max_held_body;
-        let mut pause = action == Action::Pause;
-        if pause && !end_of_stream && !self.http(id).continued && total > limit {
-            self.let_too_much_go(id)?;
-            pause = false;
-        }
-        let state = self.state();
-        let Some(http) = state.contexts.http.get_mut(&id) else {
-            return Ok(());
-        };
-        let continued = std::mem::take(&mut http.continued);
-        let hold = pause && !continued && !end_of_stream;
-        let was_held = std::mem::replace(&mut http.response_held, hold);
-        if hold {
-            state.current.effective = id;
-            let _ = state.take_response_chunk();
-            state.current.effective = 0;
-            self.http(id).effects.push_back(Effect::SetResponseBody {
-                body: Vec::new(),
-                last: false,
-            });
-            return Ok(());
-        }
-        if was_held || http.response_body_changed || !http.response_body.is_empty() {
-            state.current.effective = id;
-            let _ = state.take_response_chunk();
-            state.current.effective = 0;
-            let http = self.http(id);
-            http.response_body_changed = false;
-            let body = std::mem::take(&mut http.response_body);
-            http.effects
-                .push_back(Effect::SetResponseBody { body, last: false });
-        }
-        self.http(id).chunk_at_host = false;
-        Ok(())
-    }
-
     /// `proxy_on_done`, `proxy_on_log`, `proxy_on_delete`: the end of an http
     /// context in the log phase.
     pub fn log_request(&mut self, root: u32, request: Request) -> Outcome {
@@ -352,37 +319,51 @@ impl Plugin {
 
     fn run_log_request(&mut self, root: u32, request: Request) -> Outcome {
         self.check_phase(request, Stage::Done)?;
+        self.turned_away.forget(root, request);
         // The cleanup handlers ran before: the context is marked. It is this
         // request's, which can still be read, unless its address came again.
         if let Some(id) = self.state().contexts.find_ending(request, root) {
             let host = self.host.clone();
             let readable = self.http(id).request.is_still(&*host);
             self.finish(id, readable);
+            self.answer_the_hopeless();
         }
         Ok(self.shared_flags())
     }
 
-    /// Ends every http context whose request has ended without a log phase.
-    /// Gives the number of those that still live.
-    pub fn sweep(&mut self) -> u32 {
+    /// Ends http contexts whose request has ended without a log phase.
+    pub fn sweep(&mut self) -> Swept {
         // A panic is in the log.
-        let _ = self.guard(|plugin| {
-            plugin.finish_ended();
-            Ok(())
-        });
-        self.state().contexts.http.len() as u32
+        let more = self.guard(|plugin| Ok(plugin.finish_ended()));
+        let alive = self.state().contexts.http.len() + self.turned_away.len();
+        Swept {
+            alive: alive as u32,
+            more: more.unwrap_or(true),
+        }
     }
 
-    fn finish_ended(&mut self) {
+    /// The oldest first, until that takes too long. True when some are left.
+    fn finish_ended(&mut self) -> bool {
+        self.turned_away.forget_ended();
         let mut ended: Vec<u32> = {
             let contexts = &self.state().contexts;
             let ended = contexts.http.values().filter(|http| http.request.ended());
             ended.map(|http| http.id).collect()
         };
-        ended.sort_unstable();
-        for id in ended {
-            self.finish(id, false);
+        if ended.is_empty() {
+            return false;
         }
+        ended.sort_unstable();
+        let began = Instant::now();
+        let mut left = ended.into_iter();
+        for id in left.by_ref() {
+            self.finish(id, false);
+            if began.elapsed() >= TURN {
+                break;
+            }
+        }
+        self.answer_the_hopeless();
+        left.len() > 0
     }
 
     /// Ends an http context. Its request can still be read when `readable`.
@@ -394,6 +375,9 @@ impl Plugin {
         http.stage = Stage::Done;
         http.paused = false;
         http.request.set_in_log_phase(readable);
+        if http.replacement.is_some() || http.request.was_not_dropped() {
+            self.tell_of_old_body(id);
+        }
         if !lost && self.finish_callbacks(id).is_ok() {
             self.back_off.succeeded();
         }
@@ -404,13 +388,17 @@ impl Plugin {
         state.remove_http(id);
         let closing = |root: &crate::context::RootContext| root.closing && root.children == 0;
         let closing = state.contexts.roots.get(&root).is_some_and(closing);
-        self.answer_the_hopeless();
         if closing {
             self.close_root(root);
         }
     }
 
     fn finish_callbacks(&mut self, id: u32) -> Result<(), Error> {
+        if let Life::Running(running) = &self.life
+            && running.callbacks.hears_no_end()
+        {
+            return Ok(());
+        }
         self.call(id, "proxy_on_done", |running| {
             call(running, |c| &c.proxy_on_done, (id,))
         })?;
@@ -449,7 +437,12 @@ impl Plugin {
     /// the callback of this stage already ran, or is none of this request's.
     ///
     /// Errors: the wrong phase; the instance is lost or cannot be made.
-    fn enter(&mut self, root: u32, request: Request, stage: Stage) -> Result<Option<u32>, Error> {
+    pub(super) fn enter(
+        &mut self,
+        root: u32,
+        request: Request,
+        stage: Stage,
+    ) -> Result<Option<u32>, Error> {
         self.check_phase(request, stage)?;
         let found = self.state().contexts.find(request, root);
         let id = match found.map(|http| http.id) {
@@ -461,15 +454,8 @@ impl Plugin {
         };
         let policy = self.options.policy;
         let http = self.http(id);
-        if http.lost {
-            let settled = policy == Policy::Open && http.failure_answered;
-            return match settled || http.ends() {
-                true => Ok(None),
-                false => Err(lost()),
-            };
-        }
-        if http.refused {
-            return Err(Error::Refused("this request is refused".to_owned()));
+        if http.lost || http.refused {
+            return enter_lost(http, policy);
         }
         let unfinished = stage == Stage::RequestBody && !http.body_due && http.stage == stage;
         if !http.stage.may_reach(stage) || unfinished {
@@ -480,14 +466,11 @@ impl Plugin {
     }
 
     /// Errors: the stage is for other phases of a request.
-    fn check_phase(&self, request: Request, stage: Stage) -> Result<(), Error> {
+    pub(super) fn check_phase(&self, request: Request, stage: Stage) -> Result<(), Error> {
         if stage.allowed_in(self.host.phase(request)) {
             return Ok(());
         }
-        Err(Error::Misuse(format!(
-            "wrong phase: {}, not here",
-            stage.place()
-        )))
+        Err(wrong_phase(stage))
     }
 
     fn create(&mut self, root: u32, request: Request) -> Result<u32, Error> {
@@ -501,27 +484,21 @@ impl Plugin {
         // The address may have come again before the old request was swept.
         if let Some(old) = self.state().contexts.find_ending(request, root) {
             self.finish(old, false);
+            self.answer_the_hopeless();
         }
         self.check_room()?;
         let id = self.state().create_http(root, request).map_err(misuse)?;
-        self.call(id, "proxy_on_context_create", |running| {
-            call(running, |c| &c.proxy_on_context_create, (id, root))
-        })?;
+        if let Life::Running(running) = &self.life
+            && running.callbacks.proxy_on_context_create.is_some()
+        {
+            self.call(id, "proxy_on_context_create", |running| {
+                call(running, |c| &c.proxy_on_context_create, (id, root))
+            })?;
+        }
         Ok(id)
     }
 
-    /// Errors: there are as many http contexts as there may be.
-    fn check_room(&mut self) -> Result<(), Error> {
-        let limit = self.options.limits.contexts;
-        if (self.state().contexts.http.len() as u32) < limit || self.sweep() < limit {
-            return Ok(());
-        }
-        Err(Error::Unavailable(format!(
-            "the plugin has {limit} http contexts alive, which is the limit (option max_contexts)"
-        )))
-    }
-
-    fn known(&mut self, root: u32, request: Request) -> bool {
+    pub(super) fn known(&mut self, root: u32, request: Request) -> bool {
         self.state().contexts.find(request, root).is_some()
     }
 
@@ -532,12 +509,32 @@ impl Plugin {
     }
 }
 
+#[cold]
+fn wrong_phase(stage: Stage) -> Error {
+    Error::Misuse(format!("wrong phase: {}, not here", stage.place()))
+}
+
+/// A request that gets no callbacks any more: whether that is an error.
+#[cold]
+fn enter_lost(http: &HttpContext, policy: Policy) -> Result<Option<u32>, Error> {
+    if !http.lost {
+        return Err(Error::Refused("this request is refused".to_owned()));
+    }
+    let settled = policy == Policy::Open && http.failure_answered;
+    match settled || http.ends() {
+        true => Ok(None),
+        false => Err(lost()),
+    }
+}
+
 /// The error about a request whose instance is gone.
+#[cold]
 pub(super) fn lost() -> Error {
     Error::Lost("the instance of this request was lost".to_owned())
 }
 
-fn misuse(status: Status) -> Error {
+#[cold]
+pub(super) fn misuse(status: Status) -> Error {
     Error::Misuse(format!("no request to work on ({status:?})"))
 }
 

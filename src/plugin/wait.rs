@@ -3,8 +3,14 @@
 use super::lifecycle::{Life, Plugin};
 use super::run::{Flags, Outcome, lost};
 use crate::abi::types::{Action, LogLevel};
-use crate::context::{Effect, LocalResponse, RootContext, Stage};
+use crate::context::{Effect, HttpContext, RootContext, Stage};
 use crate::host::Request;
+
+#[cold]
+fn pass_changed_body(http: &mut HttpContext) {
+    let body = http.request_body.clone().unwrap_or_default();
+    http.effects.push_back(Effect::SetRequestBody(body));
+}
 
 impl Plugin {
     /// Takes a Pause of a request callback.
@@ -18,21 +24,25 @@ impl Plugin {
         }
     }
 
-    /// Answers paused requests that nothing can continue any more with 500.
+    /// Answers a paused request with 500 when nothing can continue it any more:
+    /// no callout in flight, no tick, no queue, and no other living http
+    /// context, so that there is no more than one such request.
     pub(super) fn answer_the_hopeless(&mut self) {
         let state = self.state();
-        if !state.any_paused {
+        if !state.any_paused || state.waits_for_anything() {
             return;
         }
-        state.any_paused = state.contexts.http.values().any(|http| http.paused);
-        let hopeless: Vec<u32> = state
-            .contexts
-            .http
-            .values()
-            .filter(|http| http.paused && !state.hope_for(http.id))
-            .map(|http| http.id)
-            .collect();
-        for id in hopeless {
+        let hopeless = {
+            let mut living = state.contexts.http.values().filter(|http| http.lives());
+            let last = living.next();
+            // Where many wait, the first two that are looked at live.
+            if living.next().is_some() {
+                return;
+            }
+            last.filter(|http| http.paused).map(|http| http.id)
+        };
+        state.any_paused = false;
+        if let Some(id) = hopeless {
             self.answer(
                 id,
                 500,
@@ -43,21 +53,20 @@ impl Plugin {
     }
 
     /// Ends a paused request with a status of the host's own.
+    #[cold]
     fn answer(&mut self, id: u32, status: u32, why: &str) {
-        let name = self.info.name.escape_ascii().to_string();
         let http = self.http(id);
         http.paused = false;
         http.answered = true;
         let serial = http.serial;
         let request = http.live_request();
-        http.effects.push_back(Effect::LocalResponse(LocalResponse {
-            status,
-            grpc_status: -1,
-            ..LocalResponse::default()
-        }));
-        self.state().effects.push_back(Effect::Resume { serial });
-        let line = format!("[proxy-wasm] {name}: http context {id}: {why}");
-        self.host.log(request, LogLevel::Error, line.as_bytes());
+        http.effects.push_back(Effect::Exit { status });
+        self.state().effects.push(Effect::Resume { serial });
+        self.log_in(
+            request,
+            LogLevel::Error,
+            &format!("http context {id}: {why}"),
+        );
     }
 
     /// Nothing but its end comes to the plugin of this request any more.
@@ -100,14 +109,11 @@ impl Plugin {
                 return Err(lost());
             }
             // While it is paused, its body may still be changed.
-            if http.request_body_changed
-                && !http.paused
-                && http.stage == Stage::RequestBody
-                && !http.body_due
-            {
-                http.request_body_changed = false;
-                let body = http.request_body.clone().unwrap_or_default();
-                http.effects.push_back(Effect::SetRequestBody(body));
+            if http.stage == Stage::RequestBody && !http.paused && !http.body_due {
+                if std::mem::take(&mut http.request_body_changed) {
+                    pass_changed_body(http);
+                }
+                http.request_body_passed = true;
             }
             flags.effects |= !http.effects.is_empty();
             flags.paused = http.paused;
@@ -133,7 +139,7 @@ impl Plugin {
 
     /// The next piece of work that is no request's own.
     pub fn next_shared_effect(&mut self) -> Option<Effect> {
-        self.state().effects.pop_front()
+        self.state().effects.pop()
     }
 
     /// The serial number of a request's context.
@@ -146,7 +152,8 @@ impl Plugin {
     pub fn is_needed(&mut self) -> bool {
         let contexts = &self.state().contexts;
         let waits = |root: &RootContext| root.done_pending;
-        !contexts.http.is_empty() || contexts.roots.values().any(waits)
+        let waits = contexts.roots.values().any(waits);
+        waits || !self.state().contexts.http.is_empty() || !self.turned_away.is_empty()
     }
 
     /// The number of http contexts that are paused.

@@ -3,7 +3,6 @@
 
 use super::lifecycle::Options;
 use crate::vm::Module;
-use crate::vm::usage::reads_parameter;
 
 /// Parameters of the header callbacks.
 const HEADER_COUNT: u32 = 1;
@@ -38,7 +37,26 @@ pub struct Wants {
 }
 
 impl Wants {
-    pub fn of(module: &Module, bytes: &[u8], options: &Options) -> Self {
+    /// Whatever a module may want, where nobody knows the module yet.
+    pub fn unknown(options: &Options) -> Self {
+        Wants {
+            request_body: options.request_body,
+            request_count: true,
+            request_end: options.request_body,
+            response_headers: true,
+            response_list: true,
+            response_body: options.response_body,
+            response_trailers: options.response_body,
+            response_end: true,
+            no_response_bodies: !options.response_body,
+            response: true,
+            bodies: true,
+            edits_response_body: options.response_body,
+            foreign: true,
+        }
+    }
+
+    pub fn of(module: &Module, options: &Options) -> Self {
         let capabilities = &options.capabilities;
         let imports = |names: &[&str]| {
             let mut imports = module.imports();
@@ -46,7 +64,7 @@ impl Wants {
         };
         let has = |export: &str| module.has_function(export) && capabilities.allow(export);
         let reads =
-            |export: &str, parameter| has(export) && reads_parameter(bytes, export, parameter);
+            |export: &str, parameter| has(export) && module.reads_parameter(export, parameter);
         let request_body = options.request_body && has("proxy_on_request_body");
         let response_headers = has("proxy_on_response_headers");
         let response_body = options.response_body && has("proxy_on_response_body");
