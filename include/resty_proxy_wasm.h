@@ -16,6 +16,18 @@
 // The answer is complete; the connection may be kept.
 #define RPW_CALLOUT_KEEP 2
 
+// Timers that perform callouts at a time.
+#define RPW_MAX_CALLOUT_TIMERS 64
+
+// Idle connections that are kept to one place.
+#define RPW_MAX_IDLE_CONNECTIONS 32
+
+// Milliseconds that an idle connection is kept.
+#define RPW_IDLE_MS 60000
+
+// Idle connections with TLS of our own, to all places together.
+#define RPW_MAX_IDLE_TLS 256
+
 // Answer the request: `status`, `text` (details), `pairs`, `body`.
 #define RPW_EFFECT_LOCAL_RESPONSE 1
 
@@ -31,7 +43,9 @@
 // Wake the request of the context `serial`.
 #define RPW_EFFECT_RESUME 5
 
-// Perform the callout `callout`, which is the caller's from now on.
+// Perform the callout `callout`, which is the caller's from now on, within
+// `status` milliseconds. `serial` is 1 when no request has asked for it: then its
+// answer comes behind the pause that `rpw_pause_left` tells of.
 #define RPW_EFFECT_HTTP_CALL 6
 
 // Close the request's connection without an answer.
@@ -46,9 +60,12 @@
 // The connection `serial` has something to do.
 #define RPW_EFFECT_GRPC_WAKE 10
 
+// End the request with `status`, and nginx's page for it.
+#define RPW_EFFECT_EXIT 11
+
 // Counts changes of this interface: the Lua files check it when they load the
 // library.
-#define RPW_ABI 1
+#define RPW_ABI 3
 
 // The call waits for a Lua function.
 #define RPW_FOREIGN -4
@@ -92,11 +109,30 @@
 // Ticks run in the first worker only.
 #define RPW_TICKS_IN_ONE 1024
 
-// A large module is compiled in a thread; not for the master process.
-#define RPW_IN_BACKGROUND 2048
+// A worker loads a module with more bytes than this by `rpw_plugin_load_later`,
+// and one that takes long by `rpw_takes_long`.
+#define RPW_LARGE_MODULE 524288
+
+// Bytes of stack that an option can give a guest, from the least to the most.
+#define RPW_MIN_STACK 65536
+
+#define RPW_MAX_STACK 4194304
+
+// Bytes of a key of shared data, whatever the options say.
+#define RPW_MAX_SHARED_KEY 32768
 
 // Requests that the plugin fails go on without it.
 #define RPW_FAIL_OPEN 64
+
+// A root context of this process.
+#define RPW_ROOT_USED 0
+
+// In the master process: on an instance that is thrown away.
+#define RPW_ROOT_TRIAL 1
+
+// Right after `rpw_plugin_load_later`: where that began a thread, callbacks run
+// and errors come later, however soon the thread ends.
+#define RPW_ROOT_LATER 2
 
 // Request bodies must come to `rpw_request_body`.
 #define RPW_WANTS_REQUEST_BODY 1
@@ -104,6 +140,9 @@
 // The plugin can have a say in response bodies: every chunk must come to
 // `rpw_response_body`.
 #define RPW_WANTS_RESPONSE_BODY 2
+
+// The module is not read yet: it may want less later.
+#define RPW_WANTS_UNKNOWN 4
 
 // There is work to pull.
 #define RPW_EFFECTS 1
@@ -129,6 +168,9 @@
 
 // A call of the plugin waits for a Lua function.
 #define RPW_BUSY -6
+
+// The request body is larger than the plugin may be given.
+#define RPW_TOO_LARGE -7
 
 // The handshake goes on: more bytes must come.
 #define RPW_TLS_HANDSHAKE 0
@@ -177,8 +219,6 @@ typedef struct rpw_target {
     int32_t own_tls;
     // Other nodes that are left, should this one fail.
     int32_t nodes_left;
-    // Milliseconds, for everything together.
-    int32_t timeout;
     // 1: when a connection was closed without an answer, the request may be
     // sent again over another one.
     int32_t repeatable;
@@ -202,14 +242,19 @@ typedef struct rpw_effect {
     int32_t pair_count;
     struct rpw_callout *callout;
     struct rpw_connection *connection;
+    // 0: nothing is left behind it, and doing it leaves nothing. 1: perhaps.
+    int32_t more;
 } rpw_effect;
 
 // What a call waits for.
 typedef struct rpw_question {
     // For `rpw_foreign_answer`.
     uint32_t number;
-    struct rpw_str name;
-    struct rpw_str argument;
+    // What `rpw_foreign_register` gave for its name.
+    uint32_t callee;
+    // Valid until it is answered.
+    const char *argument;
+    int32_t argument_len;
 } rpw_question;
 
 // What the operator says of a plugin.
@@ -220,20 +265,43 @@ typedef struct rpw_options {
     int32_t pause_timeout;
     // Bytes of a response body that a Pause holds back; 0: the default.
     int32_t max_held_body;
+    // Bytes of a request body that the plugin is given; 0: the default.
+    int32_t max_request_body;
     // Bytes of a body that the plugin writes; 0: the default.
     int32_t max_written_body;
+    // Bytes that the plugin writes into a request beside its bodies; 0: the
+    // default.
+    int32_t max_written_headers;
     // Callouts in flight; 0: the default.
     int32_t max_callouts;
+    // Bytes that callouts in flight hold; 0: the default.
+    int32_t max_callout_bytes;
+    // Bytes of the answer of a callout; 0: the default.
+    int32_t max_callout_response;
     // Http contexts alive; 0: the default.
     int32_t max_contexts;
     // Lines of the log within a second; 0: the default.
     int32_t max_log_lines;
+    // Elements of all tables; 0: the default.
+    int32_t max_table_elements;
+    // Bytes of a key of shared data; 0: the default.
+    int32_t max_shared_key;
+    // Bytes of a value of shared data; 0: the default.
+    int32_t max_shared_value;
+    // Bytes that shared data, queues and metrics take together; 0: the default.
+    int32_t max_shared_bytes;
     // Milliseconds of CPU time for a callback; 0: the default.
     int32_t cpu_limit;
     // The same for the start of an instance or a root context; 0: the default.
     int32_t start_cpu_limit;
     // Pages of linear memory, of 64 KiB; 0: the default.
     int32_t memory_pages;
+    // Bytes of stack; 0: the default.
+    int32_t stack_limit;
+    // Bytes of memory that compiling it may take; 0: the default.
+    int32_t max_compile_memory;
+    // Milliseconds of CPU time that compiling it may take; 0: the default.
+    int32_t max_compile_time;
     // `plugin_root_id`.
     struct rpw_str root_id;
     // Plugins of one VM id share data and queues; NULL: the plugin's own.
@@ -258,6 +326,10 @@ typedef struct rpw_status {
     struct rpw_str name;
     // 1: it has an instance.
     int32_t running;
+    // 1: its code is compiled in the background.
+    int32_t compiling;
+    // Milliseconds in which it gets no instance, as it has failed.
+    int32_t back_off;
     // KiB of the instance's linear memory.
     int32_t memory_kib;
     int32_t root_contexts;
@@ -306,11 +378,11 @@ struct rpw_tls *rpw_callout_tls(struct rpw_callout *callout);
 int32_t rpw_callout_receive(struct rpw_callout *callout, const char *data, int32_t len);
 
 // Gives the guest the complete answer (`proxy_on_http_call_response`). Gives
-// 0, or -1 when the callback failed. There may be effects to pull.
+// 0, or -1 when the callback failed, or `RPW_BUSY`. There may be effects to pull.
 //
 // # Safety
 //
-// `callout` must come from an effect and not be used again.
+// `callout` must come from an effect and not be used again, but after `RPW_BUSY`.
 int32_t rpw_callout_deliver(struct rpw_callout *callout);
 
 // Tells the guest that the callout failed, and the log why. As
@@ -318,16 +390,9 @@ int32_t rpw_callout_deliver(struct rpw_callout *callout);
 //
 // # Safety
 //
-// `callout` must come from an effect and not be used again, the reason be
-// readable.
+// `callout` must come from an effect and not be used again, but after `RPW_BUSY`,
+// the reason be readable.
 int32_t rpw_callout_fail(struct rpw_callout *callout, const char *reason, int32_t reason_len);
-
-// Frees a callout. If the guest has no answer yet, it never gets one.
-//
-// # Safety
-//
-// `callout` must come from an effect and not be used again.
-void rpw_callout_free(struct rpw_callout *callout);
 
 // The number that wakes this connection.
 //
@@ -422,22 +487,22 @@ int32_t rpw_abi(void);
 void rpw_error(struct rpw_str *text);
 
 // Names a function that Lua has for plugins, or with `there` 0 no longer has.
+// Gives its number: the same for a name as long as the process lives, and
+// never 0.
 //
 // # Safety
 //
 // The name must be readable.
-void rpw_foreign_register(const char *name, int32_t name_len, int32_t there);
+uint32_t rpw_foreign_register(const char *name, int32_t name_len, int32_t there);
 
-// What the last call that gave `RPW_FOREIGN` waits for; the strings are valid
-// until it is answered. Gives 0, or -1 when no call waits.
-//
-// # Safety
-//
-// `filled` must be writable.
-int32_t rpw_foreign_question(struct rpw_question *filled);
+// Gives where it stands what a call waits for: written when a call gives
+// `RPW_FOREIGN`, the next one that does overwrites it. The same for all calls
+// of a thread, as long as it lives.
+const struct rpw_question *rpw_foreign_question(void);
 
 // Answers the call that waits under a number, with `RPW_ANSWER_OK` or another
-// status, and goes on with it. Gives what the call gives.
+// status, and goes on with it. Gives what the call gives: if that is
+// `RPW_FOREIGN`, it asks again.
 //
 // # Safety
 //
@@ -455,12 +520,12 @@ int32_t rpw_on_foreign_function(const struct rpw_root *root,
                                 const char *data,
                                 int32_t data_len);
 
-// Checks upstreams, as `rpw_options` has them: 0, or -1 and the error.
+// Checks options: 0, or -1 and the error.
 //
 // # Safety
 //
-// The map must be readable.
-int32_t rpw_check_upstreams(const char *map, int32_t len);
+// The strings of `options` must be readable.
+int32_t rpw_check_options(const struct rpw_options *options);
 
 // The address of a host name by the hosts file, as it was when a plugin was
 // last loaded. Writes it as text, IPv6 in brackets, without a NUL; 64 bytes
@@ -472,11 +537,12 @@ int32_t rpw_check_upstreams(const char *map, int32_t len);
 int32_t rpw_find_host(const char *name, int32_t name_len, char *address);
 
 // Names the `lua_shared_dict` where shared state lies, for plugins that are
-// loaded from now on. Gives 0, or -1 when `userdata` leads to no dict.
+// loaded from now on; NULL: there is none, and each worker has its own. Gives
+// 0, or -1 when `userdata` leads to no dict.
 //
 // # Safety
 //
-// `userdata` must be what `ngx.shared.NAME[1]` holds.
+// `userdata` must be what `ngx.shared.NAME[1]` holds, or NULL.
 int32_t rpw_use_dict(void *userdata);
 
 // Compiles a module (`.wasm` bytes) and checks that it is a plugin. Nothing
@@ -493,6 +559,31 @@ struct rpw_plugin *rpw_plugin_load(const char *name,
                                    int32_t code_len,
                                    const struct rpw_options *options);
 
+// 1 when `rpw_plugin_load` would compile these bytes for so long that a worker
+// is not to wait; else 0, also where it would refuse them.
+//
+// # Safety
+//
+// The bytes must be readable, `options` too.
+int32_t rpw_takes_long(const char *code, int32_t code_len, const struct rpw_options *options);
+
+// As `rpw_plugin_load`, for a large file or one that takes long: a thread reads
+// and compiles it. Until that is over, requests get the plugin's failure
+// policy, and what is wrong with the file, calls that need an instance say. Not
+// for the master process.
+//
+// Gives NULL when the beginning of the file tells that it is no module. Free it
+// with `rpw_plugin_free`.
+//
+// # Safety
+//
+// The strings must be readable, `options` too.
+struct rpw_plugin *rpw_plugin_load_later(const char *name,
+                                         int32_t name_len,
+                                         const char *path,
+                                         int32_t path_len,
+                                         const struct rpw_options *options);
+
 // Frees a plugin. Its root contexts keep what they need.
 //
 // # Safety
@@ -501,8 +592,8 @@ struct rpw_plugin *rpw_plugin_load(const char *name,
 void rpw_plugin_free(struct rpw_plugin *plugin);
 
 // Makes a root context: `proxy_on_context_create`, `proxy_on_vm_start`,
-// `proxy_on_configure`. With `trial` not 0 (in the master process) on an
-// instance that is thrown away.
+// `proxy_on_configure`. `kind` is one of `RPW_ROOT_USED`, `RPW_ROOT_TRIAL` and
+// `RPW_ROOT_LATER`.
 //
 // Gives 0, and `rpw_root_made` the root context; or -1 when a callback fails
 // or refuses.
@@ -513,7 +604,7 @@ void rpw_plugin_free(struct rpw_plugin *plugin);
 int32_t rpw_root_new(const struct rpw_plugin *plugin,
                      const char *configuration,
                      int32_t configuration_len,
-                     int32_t trial);
+                     int32_t kind);
 
 // The root context that `rpw_root_new` has made, once. Free it with
 // `rpw_root_free`.
@@ -535,18 +626,6 @@ int32_t rpw_wants(const struct rpw_root *root);
 // `root` must come from `rpw_root_new` and not be used again.
 void rpw_root_free(struct rpw_root *root);
 
-// Ends the contexts of requests that ended without a log phase. Gives the
-// number of http contexts that are alive in this worker.
-int32_t rpw_sweep(void);
-
-// The number of requests of this worker that are paused.
-int32_t rpw_paused(void);
-
-// Runs the ticks and queue callbacks that are due. Gives the milliseconds
-// until something is due again, or 0 when nothing is. There may be effects to
-// pull.
-int32_t rpw_run_timers(void);
-
 // Makes the instance of a root context's plugin now, not with its first
 // request: its ticks and queues begin. Gives 0, or -1 when it cannot be made.
 //
@@ -563,7 +642,8 @@ int32_t rpw_start(const struct rpw_root *root);
 // `root` and `request` must be alive.
 int32_t rpw_request_headers(const struct rpw_root *root, void *request);
 
-// `proxy_on_request_body` with `body` behind what came before.
+// `proxy_on_request_body` with `body` behind what came before. Gives
+// `RPW_TOO_LARGE` when both together are more than the plugin may be given.
 //
 // # Safety
 //
@@ -658,6 +738,14 @@ int32_t rpw_pause_expired(const struct rpw_root *root, void *request);
 // `root` must be alive.
 int32_t rpw_pause_timeout(const struct rpw_root *root);
 
+// The bytes of a request body that the plugin may be given: a larger one need
+// not be read, as `rpw_request_body` refuses it.
+//
+// # Safety
+//
+// `root` must be alive.
+int32_t rpw_max_request_body(const struct rpw_root *root);
+
 // The number by which a Resume effect names this request's context; 0 when it
 // has none.
 //
@@ -677,6 +765,27 @@ int32_t rpw_status_take(void);
 //
 // `status` must be writable.
 int32_t rpw_status_of(int32_t index, struct rpw_status *status);
+
+// Ends the contexts of requests that ended without a log phase, as many as there
+// is time for (`rpw_sweep_again`). Gives the number of http contexts that are
+// alive in this worker.
+int32_t rpw_sweep(void);
+
+// The milliseconds until the next `rpw_sweep`, when the last one has left
+// contexts to end; otherwise 0.
+int32_t rpw_sweep_again(void);
+
+// The milliseconds that what needs no request is to wait, as such things took
+// as much of the worker; 0: it need not.
+int32_t rpw_pause_left(void);
+
+// The number of requests of this worker that are paused.
+int32_t rpw_paused(void);
+
+// Runs the ticks and queue callbacks that are due. Gives the milliseconds
+// until something is due again, or 0 when nothing is. There may be effects to
+// pull.
+int32_t rpw_run_timers(void);
 
 // Takes bytes from the wire. Gives `RPW_TLS_HANDSHAKE` and others, or -1 when
 // the peer cannot be trusted, refuses us, or speaks no TLS.

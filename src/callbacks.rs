@@ -42,6 +42,12 @@ macro_rules! callbacks {
                 $(if !allowed(stringify!($name)) {
                     found.$name = None;
                 })*
+                // The AssemblyScript SDK and the C++ SDK's headers have it so.
+                const MISNAMED: &str = "proxy_on_grpc_trailing_metadata";
+                let trailing = &mut found.proxy_on_grpc_receive_trailing_metadata;
+                if trailing.is_none() && allowed(MISNAMED) {
+                    *trailing = instance.callback(MISNAMED);
+                }
                 if !allowed("proxy_on_request_headers") {
                     found.proxy_on_request_headers = None;
                 }
@@ -52,6 +58,15 @@ macro_rules! callbacks {
             }
         }
     };
+}
+
+impl Callbacks {
+    /// It exports nothing about the end of a context.
+    pub fn hears_no_end(&self) -> bool {
+        self.proxy_on_done.is_none()
+            && self.proxy_on_log.is_none()
+            && self.proxy_on_delete.is_none()
+    }
 }
 
 callbacks! {

@@ -3,8 +3,10 @@
 //! Call order: connect to `host` and `port`, send `output`, feed what is
 //! received to `rpw_callout_receive` until it gives no `RPW_CALLOUT_MORE`, then
 //! `rpw_callout_deliver`, which frees it. When anything fails on the way:
-//! `rpw_callout_fail`, which frees it, too.
+//! `rpw_callout_fail`, which frees it, too. While its plugin waits for a function
+//! of Lua's both give `RPW_BUSY` and do nothing: again later.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use libc::c_char;
@@ -12,9 +14,11 @@ use libc::c_char;
 use super::error;
 use super::foreign;
 use super::handle::{bytes, rpw_str, wall};
+use super::request::RPW_BUSY;
 use super::tls::rpw_tls;
+use crate::abi::limits;
 use crate::callout::{Progress, Response, Tls};
-use crate::plugin::Error;
+use crate::plugin::Plugin;
 use crate::plugin::callout::Exchange;
 use crate::plugin::registry::Shared;
 
@@ -23,7 +27,7 @@ pub struct rpw_callout {
     plugin: Shared,
     /// `None` once the guest has its answer.
     exchange: Option<Exchange>,
-    /// The host of the node in use.
+    /// The host of the node in use, where it has to be put together.
     host: String,
 }
 
@@ -33,6 +37,19 @@ pub const RPW_CALLOUT_MORE: i32 = 0;
 pub const RPW_CALLOUT_CLOSE: i32 = 1;
 /// The answer is complete; the connection may be kept.
 pub const RPW_CALLOUT_KEEP: i32 = 2;
+
+/// Timers that perform callouts at a time.
+pub const RPW_MAX_CALLOUT_TIMERS: i32 = 64;
+/// Idle connections that are kept to one place.
+pub const RPW_MAX_IDLE_CONNECTIONS: i32 = 32;
+/// Milliseconds that an idle connection is kept.
+pub const RPW_IDLE_MS: i32 = 60000;
+/// Idle connections with TLS of our own, to all places together.
+pub const RPW_MAX_IDLE_TLS: i32 = 256;
+const _: () = assert!(RPW_MAX_CALLOUT_TIMERS == limits::MAX_CALLOUT_TIMERS);
+const _: () = assert!(RPW_MAX_IDLE_CONNECTIONS == limits::MAX_IDLE_CONNECTIONS);
+const _: () = assert!(RPW_IDLE_MS == limits::IDLE_MS);
+const _: () = assert!(RPW_MAX_IDLE_TLS == limits::MAX_IDLE_TLS);
 
 /// Where a callout goes.
 #[repr(C)]
@@ -52,8 +69,6 @@ pub struct rpw_target {
     pub own_tls: i32,
     /// Other nodes that are left, should this one fail.
     pub nodes_left: i32,
-    /// Milliseconds, for everything together.
-    pub timeout: i32,
     /// 1: when a connection was closed without an answer, the request may be
     /// sent again over another one.
     pub repeatable: i32,
@@ -70,26 +85,19 @@ impl rpw_callout {
         }))
     }
 
+    fn is_busy(&self) -> bool {
+        self.plugin.try_borrow_mut().is_err()
+    }
+
+    /// Not while it is busy: the answer would be lost.
     fn deliver(&mut self, answer: impl FnOnce(Exchange) -> Response) -> i32 {
         let Some(exchange) = self.exchange.take() else {
             return 0;
         };
         let token = exchange.token;
         let response = answer(exchange);
-        let plugin = self.plugin.clone();
-        foreign::call(&self.plugin, -1, move || {
-            let delivered = match plugin.try_borrow_mut() {
-                Ok(mut plugin) => plugin.deliver(token, response),
-                Err(_) => Err(Error::Busy),
-            };
-            match delivered {
-                Ok(_) => 0,
-                Err(why) => {
-                    error::set(why);
-                    -1
-                }
-            }
-        })
+        let body = move |plugin: &mut Plugin| plugin.deliver(token, response).map(|_| 0);
+        foreign::call_with(&self.plugin, -1, body, error::number)
     }
 }
 
@@ -115,17 +123,22 @@ pub unsafe extern "C" fn rpw_callout_target(callout: *mut rpw_callout, target: *
             return;
         };
         let route = &exchange.route;
-        callout.host = route.target().host().into_owned();
+        let host = match route.target().host() {
+            Cow::Borrowed(host) => host,
+            Cow::Owned(host) => {
+                callout.host = host;
+                &callout.host
+            }
+        };
         let filled = rpw_target {
-            host: rpw_str::lend(callout.host.as_bytes()),
+            host: rpw_str::lend(host.as_bytes()),
             port: route.target().port().unwrap_or(0).into(),
             tls: route.target().tls.into(),
-            server_name: rpw_str::lend(&exchange.server_name),
+            server_name: rpw_str::lend(exchange.server_name()),
             verify: route.verify().into(),
             own_tls: route.own_tls().map_or(0, |(_, number)| number as i32),
             nodes_left: route.nodes_left() as i32,
-            timeout: i32::try_from(exchange.timeout_ms).unwrap_or(i32::MAX),
-            repeatable: exchange.repeatable.into(),
+            repeatable: exchange.http1.request().repeatable().into(),
             output: rpw_str::lend(exchange.http1.output()),
         };
         // SAFETY: writable, as promised.
@@ -152,11 +165,11 @@ pub unsafe extern "C" fn rpw_callout_next(
         let Some(exchange) = &mut callout.exchange else {
             return 0;
         };
-        let failed = exchange.route.target().to_string();
+        let failed = exchange.route.to_string();
         if !exchange.route.next_node(Instant::now()) {
             return 0;
         }
-        if let Ok(plugin) = callout.plugin.try_borrow() {
+        if let Ok(mut plugin) = callout.plugin.try_borrow_mut() {
             plugin.log_next_node(exchange, &failed, &String::from_utf8_lossy(reason));
         }
         1
@@ -181,7 +194,7 @@ pub unsafe extern "C" fn rpw_callout_tls(callout: *mut rpw_callout) -> *mut rpw_
             error::set("this callout has no TLS of its own");
             return std::ptr::null_mut();
         };
-        match Tls::new(config, &exchange.server_name) {
+        match Tls::new(config, exchange.server_name()) {
             Ok(tls) => rpw_tls::new(tls),
             Err(why) => {
                 error::set(why);
@@ -228,14 +241,18 @@ pub unsafe extern "C" fn rpw_callout_receive(
 }
 
 /// Gives the guest the complete answer (`proxy_on_http_call_response`). Gives
-/// 0, or -1 when the callback failed. There may be effects to pull.
+/// 0, or -1 when the callback failed, or `RPW_BUSY`. There may be effects to pull.
 ///
 /// # Safety
 ///
-/// `callout` must come from an effect and not be used again.
+/// `callout` must come from an effect and not be used again, but after `RPW_BUSY`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rpw_callout_deliver(callout: *mut rpw_callout) -> i32 {
     wall(-1, || {
+        // SAFETY: alive, as promised.
+        if unsafe { &*callout }.is_busy() {
+            return RPW_BUSY;
+        }
         // SAFETY: ours, and used for the last time, as promised.
         let mut callout = unsafe { Box::from_raw(callout) };
         callout.deliver(|exchange| {
@@ -250,8 +267,8 @@ pub unsafe extern "C" fn rpw_callout_deliver(callout: *mut rpw_callout) -> i32 {
 ///
 /// # Safety
 ///
-/// `callout` must come from an effect and not be used again, the reason be
-/// readable.
+/// `callout` must come from an effect and not be used again, but after `RPW_BUSY`,
+/// the reason be readable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rpw_callout_fail(
     callout: *mut rpw_callout,
@@ -259,27 +276,18 @@ pub unsafe extern "C" fn rpw_callout_fail(
     reason_len: i32,
 ) -> i32 {
     wall(-1, || {
+        // SAFETY: alive, as promised.
+        if unsafe { &*callout }.is_busy() {
+            return RPW_BUSY;
+        }
         // SAFETY: ours, used for the last time, and readable, as promised.
         let (mut callout, reason) = unsafe { (Box::from_raw(callout), bytes(reason, reason_len)) };
         if let Some(exchange) = &callout.exchange {
             let reason = String::from_utf8_lossy(reason);
-            if let Ok(plugin) = callout.plugin.try_borrow() {
+            if let Ok(mut plugin) = callout.plugin.try_borrow_mut() {
                 plugin.log_failed_callout(exchange, &reason);
             }
         }
         callout.deliver(|_| Response::default())
-    })
-}
-
-/// Frees a callout. If the guest has no answer yet, it never gets one.
-///
-/// # Safety
-///
-/// `callout` must come from an effect and not be used again.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rpw_callout_free(callout: *mut rpw_callout) {
-    wall((), || {
-        // SAFETY: ours, and used for the last time, as promised.
-        drop(unsafe { Box::from_raw(callout) });
     })
 }

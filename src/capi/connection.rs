@@ -16,7 +16,7 @@ use super::callout::rpw_target;
 use super::error;
 use super::foreign;
 use super::handle::{bytes, rpw_str, wall};
-use crate::plugin::Error;
+use crate::plugin::Plugin;
 use crate::plugin::connections::{Shared, place_returned};
 
 /// A connection.
@@ -71,7 +71,6 @@ pub unsafe extern "C" fn rpw_connection_target(
             verify: 0,
             own_tls: 0,
             nodes_left: pooled.nodes_left as i32,
-            timeout: 0,
             repeatable: 0,
             output: rpw_str::EMPTY,
         };
@@ -161,20 +160,9 @@ pub unsafe extern "C" fn rpw_connection_deliver(connection: *const rpw_connectio
         let Some(plugin) = owner.plugin.upgrade() else {
             return 1;
         };
-        let called = plugin.clone();
-        foreign::call(&called, -1, move || {
-            let delivered = match plugin.try_borrow_mut() {
-                Ok(mut plugin) => plugin.deliver_grpc(owner.token, event),
-                Err(_) => Err(Error::Busy),
-            };
-            match delivered {
-                Ok(_) => 1,
-                Err(why) => {
-                    error::set(why);
-                    -1
-                }
-            }
-        })
+        let token = owner.token;
+        let body = move |plugin: &mut Plugin| plugin.deliver_grpc(token, event).map(|_| 1);
+        foreign::call_with(&plugin, -1, body, error::number)
     })
 }
 

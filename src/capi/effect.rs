@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Instant;
 
 use libc::c_void;
 
@@ -9,7 +10,7 @@ use super::callout::rpw_callout;
 use super::connection::rpw_connection;
 use super::handle::{request, rpw_pair, rpw_str, wall};
 use super::plugin::rpw_root;
-use crate::context::{Effect, LocalResponse};
+use crate::context::{Effect, LocalResponse, SharedEffects};
 use crate::plugin::connections::{Owner, Placed, next_placed, place};
 use crate::plugin::registry;
 
@@ -23,7 +24,9 @@ pub const RPW_EFFECT_SET_REQUEST_BODY: i32 = 3;
 pub const RPW_EFFECT_SET_RESPONSE_BODY: i32 = 4;
 /// Wake the request of the context `serial`.
 pub const RPW_EFFECT_RESUME: i32 = 5;
-/// Perform the callout `callout`, which is the caller's from now on.
+/// Perform the callout `callout`, which is the caller's from now on, within
+/// `status` milliseconds. `serial` is 1 when no request has asked for it: then its
+/// answer comes behind the pause that `rpw_pause_left` tells of.
 pub const RPW_EFFECT_HTTP_CALL: i32 = 6;
 
 /// Close the request's connection without an answer.
@@ -36,6 +39,9 @@ pub const RPW_EFFECT_GRPC_OPEN: i32 = 9;
 /// The connection `serial` has something to do.
 pub const RPW_EFFECT_GRPC_WAKE: i32 = 10;
 
+/// End the request with `status`, and nginx's page for it.
+pub const RPW_EFFECT_EXIT: i32 = 11;
+
 /// One piece of work; which fields say something depends on its kind.
 #[repr(C)]
 pub struct rpw_effect {
@@ -47,6 +53,8 @@ pub struct rpw_effect {
     pub pair_count: i32,
     pub callout: *mut rpw_callout,
     pub connection: *mut rpw_connection,
+    /// 0: nothing is left behind it, and doing it leaves nothing. 1: perhaps.
+    pub more: i32,
 }
 
 /// Keeps what the last effect's strings point to.
@@ -108,7 +116,10 @@ fn next_shared() -> Option<(i32, rpw_effect)> {
                 let exchange = plugin.borrow_mut().begin_callout(token);
                 if let Some(exchange) = exchange {
                     let mut filled = empty();
+                    filled.status = left(exchange.deadline);
+                    filled.serial = exchange.is_background.into();
                     filled.callout = rpw_callout::new(plugin, exchange);
+                    filled.more = SharedEffects::are_left().into();
                     return Some((RPW_EFFECT_HTTP_CALL, filled));
                 }
             }
@@ -119,10 +130,22 @@ fn next_shared() -> Option<(i32, rpw_effect)> {
                     return Some(connect(place(Owner { plugin, token }, call)));
                 }
             }
+            Effect::Resume { serial } => {
+                let mut filled = empty();
+                filled.serial = serial;
+                filled.more = SharedEffects::are_left().into();
+                return Some((RPW_EFFECT_RESUME, filled));
+            }
             effect => return Some(fill(effect)),
         }
     }
     None
+}
+
+/// The milliseconds until then, begun ones counted as whole.
+fn left(deadline: Instant) -> i32 {
+    let left = deadline.saturating_duration_since(Instant::now());
+    i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
 }
 
 /// A connection that is to be made, or that has another call.
@@ -147,6 +170,7 @@ fn empty() -> rpw_effect {
         pair_count: 0,
         callout: std::ptr::null_mut(),
         connection: std::ptr::null_mut(),
+        more: 1,
     }
 }
 
@@ -167,6 +191,10 @@ fn fill(effect: Effect) -> (i32, rpw_effect) {
             lent.headers = headers;
             RPW_EFFECT_LOCAL_RESPONSE
         }
+        Effect::Exit { status } => {
+            filled.status = status as i32;
+            RPW_EFFECT_EXIT
+        }
         Effect::SetPath { path, query } => {
             lent.text = path;
             lent.body = query;
@@ -181,10 +209,6 @@ fn fill(effect: Effect) -> (i32, rpw_effect) {
             lent.body = body;
             RPW_EFFECT_SET_RESPONSE_BODY
         }
-        Effect::Resume { serial } => {
-            filled.serial = serial;
-            RPW_EFFECT_RESUME
-        }
         Effect::CloseStream => RPW_EFFECT_CLOSE_STREAM,
         Effect::Timer { after_ms } => {
             filled.status = i32::try_from(after_ms).unwrap_or(i32::MAX);
@@ -194,8 +218,8 @@ fn fill(effect: Effect) -> (i32, rpw_effect) {
             filled.serial = connection;
             RPW_EFFECT_GRPC_WAKE
         }
-        Effect::HttpCall { .. } | Effect::GrpcOpen { .. } => {
-            unreachable!("callouts are no request's own")
+        Effect::HttpCall { .. } | Effect::GrpcOpen { .. } | Effect::Resume { .. } => {
+            unreachable!("these are no request's own")
         }
     };
     lent.pairs = lent

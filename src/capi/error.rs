@@ -10,11 +10,19 @@ thread_local! {
 
 /// Counts changes of this interface: the Lua files check it when they load the
 /// library.
-pub const RPW_ABI: i32 = 1;
+pub const RPW_ABI: i32 = 3;
 
 /// Keeps the sentence for [`rpw_error`].
 pub(super) fn set(error: impl ToString) {
     LAST.with_borrow_mut(|last| *last = error.to_string());
+}
+
+/// The number of a result: -1, and the sentence, for an error.
+pub(super) fn number(result: Result<i32, impl ToString>) -> i32 {
+    result.unwrap_or_else(|why| {
+        set(why);
+        -1
+    })
 }
 
 /// The version of this interface, [`RPW_ABI`].

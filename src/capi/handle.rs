@@ -71,7 +71,12 @@ pub(super) fn request(pointer: *mut c_void) -> Option<Request> {
 /// `otherwise`, and the error that [`super::rpw_error`] gives.
 pub(super) fn wall<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
-        super::error::set("internal error: a panic was caught, see the error log");
+        tell_of_panic();
         otherwise
     })
+}
+
+#[cold]
+fn tell_of_panic() {
+    super::error::set("internal error: a panic was caught, see the error log");
 }

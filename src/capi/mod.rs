@@ -23,6 +23,7 @@ mod handle;
 mod plugin;
 mod request;
 mod status;
+mod timers;
 mod tls;
 
 pub use callout::*;
@@ -33,4 +34,5 @@ pub use handle::*;
 pub use plugin::*;
 pub use request::*;
 pub use status::*;
+pub use timers::*;
 pub use tls::*;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::rc::Rc;
 
 use libc::{c_char, c_void};
@@ -12,7 +13,9 @@ use once_cell::unsync::OnceCell;
 use super::error;
 use super::foreign;
 use super::handle::{bytes, rpw_str, wall};
-use crate::abi::limits::MIN_CPU_LIMIT_MS;
+use crate::abi::limits::{
+    MAX_COMPILED_AT_ONCE, MAX_GUEST_STACK, MAX_SHARED_KEY, MIN_CPU_LIMIT_MS, MIN_GUEST_STACK,
+};
 use crate::abi::property::Encoding;
 use crate::callout::Upstreams;
 use crate::context::Ids;
@@ -22,7 +25,7 @@ use crate::host::nginx::NginxHost;
 use crate::host::symbols::is_in_nginx;
 use crate::host::{Host, hosts};
 use crate::plugin::registry::{self, Shared};
-use crate::plugin::{Capabilities, Error, How, Options, Plugin, Policy};
+use crate::plugin::{Capabilities, How, Options, Plugin, Policy, Stack, takes_long};
 
 /// A loaded plugin.
 pub struct rpw_plugin {
@@ -51,8 +54,18 @@ pub const RPW_NO_RESPONSE_BODY: i32 = 32;
 pub const RPW_ONLY_TEXT_HEADERS: i32 = 64;
 /// Ticks run in the first worker only.
 pub const RPW_TICKS_IN_ONE: i32 = 1024;
-/// A large module is compiled in a thread; not for the master process.
-pub const RPW_IN_BACKGROUND: i32 = 2048;
+/// A worker loads a module with more bytes than this by `rpw_plugin_load_later`,
+/// and one that takes long by `rpw_takes_long`.
+pub const RPW_LARGE_MODULE: i32 = 524288;
+const _: () = assert!(RPW_LARGE_MODULE == MAX_COMPILED_AT_ONCE);
+/// Bytes of stack that an option can give a guest, from the least to the most.
+pub const RPW_MIN_STACK: i32 = 65536;
+pub const RPW_MAX_STACK: i32 = 4194304;
+const _: () = assert!(RPW_MIN_STACK as usize == MIN_GUEST_STACK);
+const _: () = assert!(RPW_MAX_STACK as usize == MAX_GUEST_STACK);
+/// Bytes of a key of shared data, whatever the options say.
+pub const RPW_MAX_SHARED_KEY: i32 = 32768;
+const _: () = assert!(RPW_MAX_SHARED_KEY as usize == MAX_SHARED_KEY);
 
 /// Requests that the plugin fails go on without it.
 pub const RPW_FAIL_OPEN: i32 = 64;
@@ -66,20 +79,43 @@ pub struct rpw_options {
     pub pause_timeout: i32,
     /// Bytes of a response body that a Pause holds back; 0: the default.
     pub max_held_body: i32,
+    /// Bytes of a request body that the plugin is given; 0: the default.
+    pub max_request_body: i32,
     /// Bytes of a body that the plugin writes; 0: the default.
     pub max_written_body: i32,
+    /// Bytes that the plugin writes into a request beside its bodies; 0: the
+    /// default.
+    pub max_written_headers: i32,
     /// Callouts in flight; 0: the default.
     pub max_callouts: i32,
+    /// Bytes that callouts in flight hold; 0: the default.
+    pub max_callout_bytes: i32,
+    /// Bytes of the answer of a callout; 0: the default.
+    pub max_callout_response: i32,
     /// Http contexts alive; 0: the default.
     pub max_contexts: i32,
     /// Lines of the log within a second; 0: the default.
     pub max_log_lines: i32,
+    /// Elements of all tables; 0: the default.
+    pub max_table_elements: i32,
+    /// Bytes of a key of shared data; 0: the default.
+    pub max_shared_key: i32,
+    /// Bytes of a value of shared data; 0: the default.
+    pub max_shared_value: i32,
+    /// Bytes that shared data, queues and metrics take together; 0: the default.
+    pub max_shared_bytes: i32,
     /// Milliseconds of CPU time for a callback; 0: the default.
     pub cpu_limit: i32,
     /// The same for the start of an instance or a root context; 0: the default.
     pub start_cpu_limit: i32,
     /// Pages of linear memory, of 64 KiB; 0: the default.
     pub memory_pages: i32,
+    /// Bytes of stack; 0: the default.
+    pub stack_limit: i32,
+    /// Bytes of memory that compiling it may take; 0: the default.
+    pub max_compile_memory: i32,
+    /// Milliseconds of CPU time that compiling it may take; 0: the default.
+    pub max_compile_time: i32,
     /// `plugin_root_id`.
     pub root_id: rpw_str,
     /// Plugins of one VM id share data and queues; NULL: the plugin's own.
@@ -164,7 +200,11 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
         ticks_in_one: has(RPW_TICKS_IN_ONE),
         code: How {
             directory: (!directory.is_empty()).then(|| OsStr::from_bytes(directory).into()),
-            background: has(RPW_IN_BACKGROUND),
+            stack: match usize::try_from(options.stack_limit) {
+                Ok(bytes @ 1..) => Stack::of(bytes),
+                _ => Stack::default(),
+            },
+            ..How::default()
         },
         ..Options::default()
     };
@@ -191,8 +231,25 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
     set(&mut read.limits.callouts, options.max_callouts);
     set(&mut read.limits.contexts, options.max_contexts);
     set(&mut read.limits.log_lines, options.max_log_lines);
-    if let Ok(bytes @ 1..) = usize::try_from(options.max_written_body) {
-        read.limits.written_body = bytes;
+    set(&mut read.limits.table_elements, options.max_table_elements);
+    set(&mut read.code.compile.time_ms, options.max_compile_time);
+    let set = |limit: &mut usize, option: i32| {
+        if let Ok(bytes @ 1..) = usize::try_from(option) {
+            *limit = bytes;
+        }
+    };
+    let limits = &mut read.limits;
+    set(&mut limits.request_body, options.max_request_body);
+    set(&mut read.code.compile.memory, options.max_compile_memory);
+    set(&mut limits.written_body, options.max_written_body);
+    set(&mut limits.written_headers, options.max_written_headers);
+    set(&mut limits.callout_bytes, options.max_callout_bytes);
+    set(&mut limits.callout_response, options.max_callout_response);
+    set(&mut limits.shared_key, options.max_shared_key);
+    set(&mut limits.shared_value, options.max_shared_value);
+    limits.shared_key = limits.shared_key.min(MAX_SHARED_KEY);
+    if let Ok(bytes @ 1..) = usize::try_from(options.max_shared_bytes) {
+        limits.shared_bytes = Some(bytes);
     }
     if let Ok(limit @ 1..) = u32::try_from(options.cpu_limit) {
         read.cpu_limit_ms = limit.max(MIN_CPU_LIMIT_MS);
@@ -206,17 +263,16 @@ unsafe fn read_options(options: &rpw_options) -> Result<Options, String> {
     Ok(read)
 }
 
-/// Checks upstreams, as `rpw_options` has them: 0, or -1 and the error.
+/// Checks options: 0, or -1 and the error.
 ///
 /// # Safety
 ///
-/// The map must be readable.
+/// The strings of `options` must be readable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rpw_check_upstreams(map: *const c_char, len: i32) -> i32 {
+pub unsafe extern "C" fn rpw_check_options(options: *const rpw_options) -> i32 {
     wall(-1, || {
         // SAFETY: readable, as promised.
-        let map = unsafe { bytes(map, len) };
-        match Upstreams::read(map, b"") {
+        match unsafe { read_options(&*options) } {
             Ok(_) => 0,
             Err(why) => {
                 error::set(why);
@@ -253,22 +309,28 @@ pub unsafe extern "C" fn rpw_find_host(
 }
 
 /// Names the `lua_shared_dict` where shared state lies, for plugins that are
-/// loaded from now on. Gives 0, or -1 when `userdata` leads to no dict.
+/// loaded from now on; NULL: there is none, and each worker has its own. Gives
+/// 0, or -1 when `userdata` leads to no dict.
 ///
 /// # Safety
 ///
-/// `userdata` must be what `ngx.shared.NAME[1]` holds.
+/// `userdata` must be what `ngx.shared.NAME[1]` holds, or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rpw_use_dict(userdata: *mut c_void) -> i32 {
     wall(-1, || {
-        // SAFETY: it is that value, as promised.
-        match (unsafe { DictStore::new(userdata) }, host()) {
-            (Some(store), Ok(host)) => {
-                host.set_store(Rc::new(store));
-                0
-            }
-            _ => -1,
+        let Ok(host) = host() else {
+            return -1;
+        };
+        if userdata.is_null() {
+            host.set_store(None);
+            return 0;
         }
+        // SAFETY: it is that value, as promised.
+        let Some(store) = (unsafe { DictStore::new(userdata) }) else {
+            return -1;
+        };
+        host.set_store(Some(Rc::new(store)));
+        0
     })
 }
 
@@ -297,20 +359,79 @@ pub unsafe extern "C" fn rpw_plugin_load(
                 read_options(&*options),
             )
         };
-        let loaded = options.and_then(|options| {
+        hand_over(options.and_then(|options| {
             Plugin::load(host()?, name, code, options).map_err(|error| error.to_string())
-        });
-        match loaded {
-            Ok(plugin) => {
-                let plugin = registry::register(plugin);
-                Box::into_raw(Box::new(rpw_plugin { plugin }))
-            }
-            Err(why) => {
-                error::set(why);
-                std::ptr::null_mut()
-            }
-        }
+        }))
     })
+}
+
+/// 1 when `rpw_plugin_load` would compile these bytes for so long that a worker
+/// is not to wait; else 0, also where it would refuse them.
+///
+/// # Safety
+///
+/// The bytes must be readable, `options` too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_takes_long(
+    code: *const c_char,
+    code_len: i32,
+    options: *const rpw_options,
+) -> i32 {
+    wall(0, || {
+        // SAFETY: readable, as promised.
+        let (code, options) = unsafe { (bytes(code, code_len), read_options(&*options)) };
+        options
+            .is_ok_and(|options| takes_long(code, &options.code))
+            .into()
+    })
+}
+
+/// As `rpw_plugin_load`, for a large file or one that takes long: a thread reads
+/// and compiles it. Until that is over, requests get the plugin's failure
+/// policy, and what is wrong with the file, calls that need an instance say. Not
+/// for the master process.
+///
+/// Gives NULL when the beginning of the file tells that it is no module. Free it
+/// with `rpw_plugin_free`.
+///
+/// # Safety
+///
+/// The strings must be readable, `options` too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_plugin_load_later(
+    name: *const c_char,
+    name_len: i32,
+    path: *const c_char,
+    path_len: i32,
+    options: *const rpw_options,
+) -> *mut rpw_plugin {
+    wall(std::ptr::null_mut(), || {
+        // SAFETY: readable, as promised.
+        let (name, path, options) = unsafe {
+            (
+                bytes(name, name_len),
+                bytes(path, path_len),
+                read_options(&*options),
+            )
+        };
+        let path = Path::new(OsStr::from_bytes(path));
+        hand_over(options.and_then(|options| {
+            Plugin::load_later(host()?, name, path, options).map_err(|error| error.to_string())
+        }))
+    })
+}
+
+fn hand_over(loaded: Result<Plugin, String>) -> *mut rpw_plugin {
+    match loaded {
+        Ok(plugin) => {
+            let plugin = registry::register(plugin);
+            Box::into_raw(Box::new(rpw_plugin { plugin }))
+        }
+        Err(why) => {
+            error::set(why);
+            std::ptr::null_mut()
+        }
+    }
 }
 
 /// Frees a plugin. Its root contexts keep what they need.
@@ -326,9 +447,17 @@ pub unsafe extern "C" fn rpw_plugin_free(plugin: *mut rpw_plugin) {
     })
 }
 
+/// A root context of this process.
+pub const RPW_ROOT_USED: i32 = 0;
+/// In the master process: on an instance that is thrown away.
+pub const RPW_ROOT_TRIAL: i32 = 1;
+/// Right after `rpw_plugin_load_later`: where that began a thread, callbacks run
+/// and errors come later, however soon the thread ends.
+pub const RPW_ROOT_LATER: i32 = 2;
+
 /// Makes a root context: `proxy_on_context_create`, `proxy_on_vm_start`,
-/// `proxy_on_configure`. With `trial` not 0 (in the master process) on an
-/// instance that is thrown away.
+/// `proxy_on_configure`. `kind` is one of `RPW_ROOT_USED`, `RPW_ROOT_TRIAL` and
+/// `RPW_ROOT_LATER`.
 ///
 /// Gives 0, and `rpw_root_made` the root context; or -1 when a callback fails
 /// or refuses.
@@ -341,20 +470,22 @@ pub unsafe extern "C" fn rpw_root_new(
     plugin: *const rpw_plugin,
     configuration: *const c_char,
     configuration_len: i32,
-    trial: i32,
+    kind: i32,
 ) -> i32 {
     wall(-1, || {
         // SAFETY: alive and readable, as promised.
         let (plugin, configuration) =
             unsafe { (&*plugin, bytes(configuration, configuration_len)) };
         let (shared, configuration) = (plugin.plugin.clone(), configuration.to_vec());
-        foreign::call(&plugin.plugin, -1, move || {
-            let added = match shared.try_borrow_mut() {
-                Ok(mut plugin) => plugin.add_root(&configuration, trial != 0),
-                Err(_) => Err(Error::Busy),
-            };
-            let root = added.map(|id| rpw_root { plugin: shared, id });
-            done(root.map(|root| MADE.set(Some(root))))
+        let body = move |plugin: &mut Plugin| match kind {
+            RPW_ROOT_LATER => plugin.add_root_later(&configuration),
+            _ => plugin.add_root(&configuration, kind == RPW_ROOT_TRIAL),
+        };
+        foreign::call_with(&plugin.plugin, -1, body, move |added| {
+            error::number(added.map(|id| {
+                MADE.set(Some(rpw_root { plugin: shared, id }));
+                0
+            }))
         })
     })
 }
@@ -369,22 +500,15 @@ pub extern "C" fn rpw_root_made() -> *mut rpw_root {
     })
 }
 
-/// 0, or -1 and the error.
-fn done(result: Result<(), Error>) -> i32 {
-    match result {
-        Ok(()) => 0,
-        Err(why) => {
-            error::set(why);
-            -1
-        }
-    }
-}
-
 /// Request bodies must come to `rpw_request_body`.
 pub const RPW_WANTS_REQUEST_BODY: i32 = 1;
 /// The plugin can have a say in response bodies: every chunk must come to
 /// `rpw_response_body`.
 pub const RPW_WANTS_RESPONSE_BODY: i32 = 2;
+/// The module is not read yet: it may want less later.
+pub const RPW_WANTS_UNKNOWN: i32 = 4;
+
+const WANTS_ALL: i32 = RPW_WANTS_REQUEST_BODY | RPW_WANTS_RESPONSE_BODY | RPW_WANTS_UNKNOWN;
 
 /// What must be handed to a plugin: `RPW_WANTS_REQUEST_BODY` and others, added
 /// up.
@@ -394,14 +518,17 @@ pub const RPW_WANTS_RESPONSE_BODY: i32 = 2;
 /// `root` must be alive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rpw_wants(root: *const rpw_root) -> i32 {
-    wall(RPW_WANTS_REQUEST_BODY | RPW_WANTS_RESPONSE_BODY, || {
+    wall(WANTS_ALL, || {
         // SAFETY: alive, as promised.
-        let Ok(plugin) = unsafe { &*root }.plugin.try_borrow() else {
-            return RPW_WANTS_REQUEST_BODY | RPW_WANTS_RESPONSE_BODY;
+        let Ok(mut plugin) = unsafe { &*root }.plugin.try_borrow_mut() else {
+            return WANTS_ALL;
         };
+        // What is wrong with it, its callbacks say.
+        let _ = plugin.check_code();
         let bit = |set: bool, bit: i32| if set { bit } else { 0 };
         bit(plugin.wants().request_body, RPW_WANTS_REQUEST_BODY)
             | bit(plugin.wants().bodies, RPW_WANTS_RESPONSE_BODY)
+            | bit(plugin.is_unknown(), RPW_WANTS_UNKNOWN)
     })
 }
 
@@ -420,34 +547,6 @@ pub unsafe extern "C" fn rpw_root_free(root: *mut rpw_root) {
     })
 }
 
-/// Ends the contexts of requests that ended without a log phase. Gives the
-/// number of http contexts that are alive in this worker.
-#[unsafe(no_mangle)]
-pub extern "C" fn rpw_sweep() -> i32 {
-    wall(0, || {
-        foreign::call_all(0, || i32::try_from(registry::sweep()).unwrap_or(i32::MAX))
-    })
-}
-
-/// The number of requests of this worker that are paused.
-#[unsafe(no_mangle)]
-pub extern "C" fn rpw_paused() -> i32 {
-    wall(0, || i32::try_from(registry::paused()).unwrap_or(i32::MAX))
-}
-
-/// Runs the ticks and queue callbacks that are due. Gives the milliseconds
-/// until something is due again, or 0 when nothing is. There may be effects to
-/// pull.
-#[unsafe(no_mangle)]
-pub extern "C" fn rpw_run_timers() -> i32 {
-    wall(0, || {
-        foreign::call_all(0, || {
-            let next = registry::run_timers();
-            next.map_or(0, |ms| i32::try_from(ms).unwrap_or(i32::MAX))
-        })
-    })
-}
-
 /// Makes the instance of a root context's plugin now, not with its first
 /// request: its ticks and queues begin. Gives 0, or -1 when it cannot be made.
 ///
@@ -458,12 +557,8 @@ pub extern "C" fn rpw_run_timers() -> i32 {
 pub unsafe extern "C" fn rpw_start(root: *const rpw_root) -> i32 {
     wall(-1, || {
         // SAFETY: alive, as promised.
-        let plugin = unsafe { &*root }.plugin.clone();
-        foreign::call(&plugin.clone(), -1, move || {
-            done(match plugin.try_borrow_mut() {
-                Ok(mut plugin) => plugin.start_now(),
-                Err(_) => Err(Error::Busy),
-            })
-        })
+        let plugin = &unsafe { &*root }.plugin;
+        let body = |plugin: &mut Plugin| plugin.start_now().map(|()| 0);
+        foreign::call_with(plugin, -1, body, error::number)
     })
 }

@@ -13,7 +13,8 @@ use super::error;
 use super::foreign;
 use super::handle::{bytes, request, rpw_pair, wall};
 use super::plugin::rpw_root;
-use crate::context::{HeaderList, RequestState};
+use crate::abi::HeaderList;
+use crate::context::RequestState;
 use crate::host::Request;
 use crate::plugin::registry::Shared;
 use crate::plugin::{Error, Outcome, Plugin};
@@ -36,6 +37,8 @@ pub const RPW_MISUSE: i32 = -2;
 pub const RPW_LOST: i32 = -3;
 /// A call of the plugin waits for a Lua function.
 pub const RPW_BUSY: i32 = -6;
+/// The request body is larger than the plugin may be given.
+pub const RPW_TOO_LARGE: i32 = -7;
 
 pub(super) fn number(outcome: Outcome) -> i32 {
     match outcome {
@@ -46,20 +49,29 @@ pub(super) fn number(outcome: Outcome) -> i32 {
                 | bit(flags.body, RPW_BODY)
                 | bit(flags.response_headers, RPW_RESPONSE_HEADERS)
         }
-        Err(why) => {
-            error::set(&why);
-            match why {
-                Error::Misuse(_) => RPW_MISUSE,
-                Error::Busy => RPW_BUSY,
-                Error::Lost(_) => RPW_LOST,
-                Error::Load(_)
-                | Error::Compiling
-                | Error::Callback { .. }
-                | Error::Unavailable(_)
-                | Error::Refused(_) => RPW_FAILED,
-            }
-        }
+        Err(why) => number_of_error(why),
     }
+}
+
+#[cold]
+fn number_of_error(why: Error) -> i32 {
+    error::set(&why);
+    match why {
+        Error::Misuse(_) => RPW_MISUSE,
+        Error::Busy => RPW_BUSY,
+        Error::BodyTooLarge(_) => RPW_TOO_LARGE,
+        Error::Lost(_) => RPW_LOST,
+        Error::Load(_)
+        | Error::Compiling
+        | Error::Callback { .. }
+        | Error::Unavailable(_)
+        | Error::Refused(_) => RPW_FAILED,
+    }
+}
+
+#[cold]
+fn no_request() -> Error {
+    Error::Misuse("no request".to_owned())
 }
 
 /// Runs `body`, which calls the guest, with the plugin of a root context and a
@@ -142,7 +154,7 @@ fn enter(
 ) -> i32 {
     number(match (request(pointer), plugin.try_borrow_mut()) {
         (Some(request), Ok(mut plugin)) => body(&mut plugin, root, request),
-        (None, _) => Err(Error::Misuse("no request".to_owned())),
+        (None, _) => Err(no_request()),
         (_, Err(_)) => Err(Error::Busy),
     })
 }
@@ -159,7 +171,8 @@ pub unsafe extern "C" fn rpw_request_headers(root: *const rpw_root, request: *mu
     unsafe { drive(root, request, Plugin::request_headers) }
 }
 
-/// `proxy_on_request_body` with `body` behind what came before.
+/// `proxy_on_request_body` with `body` behind what came before. Gives
+/// `RPW_TOO_LARGE` when both together are more than the plugin may be given.
 ///
 /// # Safety
 ///
@@ -336,6 +349,23 @@ pub unsafe extern "C" fn rpw_pause_timeout(root: *const rpw_root) -> i32 {
             return 0;
         };
         i32::try_from(plugin.options().pause_timeout_ms).unwrap_or(i32::MAX)
+    })
+}
+
+/// The bytes of a request body that the plugin may be given: a larger one need
+/// not be read, as `rpw_request_body` refuses it.
+///
+/// # Safety
+///
+/// `root` must be alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rpw_max_request_body(root: *const rpw_root) -> i32 {
+    wall(i32::MAX, || {
+        // SAFETY: alive, as promised.
+        let Ok(plugin) = unsafe { &*root }.plugin.try_borrow() else {
+            return i32::MAX;
+        };
+        i32::try_from(plugin.options().limits.request_body).unwrap_or(i32::MAX)
     })
 }
 

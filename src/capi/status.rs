@@ -11,6 +11,10 @@ pub struct rpw_status {
     pub name: rpw_str,
     /// 1: it has an instance.
     pub running: i32,
+    /// 1: its code is compiled in the background.
+    pub compiling: i32,
+    /// Milliseconds in which it gets no instance, as it has failed.
+    pub back_off: i32,
     /// KiB of the instance's linear memory.
     pub memory_kib: i32,
     pub root_contexts: i32,
@@ -56,6 +60,8 @@ pub unsafe extern "C" fn rpw_status_of(index: i32, status: *mut rpw_status) -> i
             let filled = rpw_status {
                 name: rpw_str::lend(&of.name),
                 running: of.running.into(),
+                compiling: of.compiling.into(),
+                back_off: number(of.back_off_ms as usize),
                 memory_kib: number(of.memory >> 10),
                 root_contexts: number(of.root_contexts),
                 http_contexts: number(of.http_contexts),
