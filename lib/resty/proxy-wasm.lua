@@ -29,18 +29,17 @@ function _M.load(name, path)
     if type(path) ~= "string" then
         error("path must be a string", 2)
     end
-    local bytes, err = plugins.read_file(path)
+    local bytes, later = plugins.read_file(path)
     if not bytes then
-        return nil, err
+        return nil, later
     end
-    local plugin
-    plugin, err = plugins.load(name, bytes, {
+    local plugin, err = plugins.load(name, bytes, {
         root_id = name,
         context_ids = "reused",
         resume = "callouts",
         -- The original asks nobody.
         callouts = "any",
-    })
+    }, path, later)
     if not plugin then
         ngx_log(ERR, "[proxy-wasm] ", path, ": ", err)
         return nil, "failed to load wasm plugin"

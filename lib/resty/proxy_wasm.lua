@@ -4,6 +4,7 @@ local base = require "resty.core.base"
 base.allows_subsystem("http")
 
 local library = require "resty.proxy_wasm.lib"
+local shown = require "resty.proxy_wasm.shown"
 local foreign = require "resty.proxy_wasm.foreign"
 local upstreams = require "resty.proxy_wasm.upstreams"
 local plugins = require "resty.proxy_wasm.plugin"
@@ -32,7 +33,7 @@ local _M = {
 -- nowhere.
 function _M.cache_directory(path)
     if path ~= false and (type(path) ~= "string" or sub(path, 1, 1) ~= "/") then
-        error("path must be an absolute path, or false", 2)
+        error("path must be an absolute path, or false, not " .. shown(path), 2)
     end
     plugins.set_cache_directory(path)
 end
@@ -40,14 +41,14 @@ end
 
 function _M.load(name, path, opts)
     if type(name) ~= "string" or name == "" then
-        error("name must be a non-empty string", 2)
+        error("name must be a non-empty string, not " .. shown(name), 2)
     end
     if type(path) ~= "string" then
-        error("path must be a string", 2)
+        error("path must be a string, not " .. shown(path), 2)
     end
     local wrong = plugins.check_options(opts)
     if wrong then
-        error(wrong, 2)
+        error("plugin \"" .. name .. "\": " .. wrong, 2)
     end
     return plugins.load_file(name, path, opts)
 end
@@ -55,7 +56,7 @@ end
 
 function _M.on_configure(plugin, conf)
     if not plugins.is_plugin(plugin) then
-        error("plugin must be what load() gave", 2)
+        error("plugin must be what load() gave, not " .. shown(plugin), 2)
     end
     local encoded, err = plugins.encode_config(conf)
     if not encoded then
@@ -67,7 +68,7 @@ end
 
 local function check(ctx)
     if not plugins.is_root(ctx) then
-        error("ctx must be what on_configure() gave", 3)
+        error("ctx must be what on_configure() gave, not " .. shown(ctx), 3)
     end
 end
 
@@ -89,7 +90,7 @@ end
 function _M.on_http_request_body(ctx, body, end_of_body)
     check(ctx)
     if body ~= nil and type(body) ~= "string" then
-        error("body must be a string or nil", 2)
+        error("body must be a string or nil, not " .. shown(body), 2)
     end
     return result(phases.request_body(ctx, body, end_of_body))
 end
@@ -116,10 +117,10 @@ end
 function _M.on_foreign_function(ctx, id, data)
     check(ctx)
     if type(id) ~= "number" or id < 0 or id > 2^32 - 1 or id % 1 ~= 0 then
-        error("id must be a number from 0 to 4294967295", 2)
+        error("id must be a number from 0 to 4294967295, not " .. shown(id), 2)
     end
     if data ~= nil and type(data) ~= "string" then
-        error("data must be a string or nil", 2)
+        error("data must be a string or nil, not " .. shown(data), 2)
     end
     return result(phases.foreign_function(ctx, id, data or ""))
 end
@@ -127,10 +128,10 @@ end
 
 function _M.register_foreign_function(name, fn)
     if type(name) ~= "string" or name == "" then
-        error("name must be a non-empty string", 2)
+        error("name must be a non-empty string, not " .. shown(name), 2)
     end
     if fn ~= nil and type(fn) ~= "function" then
-        error("fn must be a function or nil", 2)
+        error("fn must be a function or nil, not " .. shown(fn), 2)
     end
     foreign.register(name, fn)
 end

@@ -7,6 +7,10 @@ ffi.cdef[[
 static const int32_t RPW_CALLOUT_MORE = 0;
 static const int32_t RPW_CALLOUT_CLOSE = 1;
 static const int32_t RPW_CALLOUT_KEEP = 2;
+static const int32_t RPW_MAX_CALLOUT_TIMERS = 64;
+static const int32_t RPW_MAX_IDLE_CONNECTIONS = 32;
+static const int32_t RPW_IDLE_MS = 60000;
+static const int32_t RPW_MAX_IDLE_TLS = 256;
 static const int32_t RPW_EFFECT_LOCAL_RESPONSE = 1;
 static const int32_t RPW_EFFECT_SET_PATH = 2;
 static const int32_t RPW_EFFECT_SET_REQUEST_BODY = 3;
@@ -17,7 +21,8 @@ static const int32_t RPW_EFFECT_CLOSE_STREAM = 7;
 static const int32_t RPW_EFFECT_TIMER = 8;
 static const int32_t RPW_EFFECT_GRPC_OPEN = 9;
 static const int32_t RPW_EFFECT_GRPC_WAKE = 10;
-static const int32_t RPW_ABI = 1;
+static const int32_t RPW_EFFECT_EXIT = 11;
+static const int32_t RPW_ABI = 3;
 static const int32_t RPW_FOREIGN = -4;
 static const int32_t RPW_MISBEHAVED = -5;
 static const int32_t RPW_ANSWER_OK = 0;
@@ -32,10 +37,17 @@ static const int32_t RPW_NO_REQUEST_BODY = 16;
 static const int32_t RPW_NO_RESPONSE_BODY = 32;
 static const int32_t RPW_ONLY_TEXT_HEADERS = 64;
 static const int32_t RPW_TICKS_IN_ONE = 1024;
-static const int32_t RPW_IN_BACKGROUND = 2048;
+static const int32_t RPW_LARGE_MODULE = 524288;
+static const int32_t RPW_MIN_STACK = 65536;
+static const int32_t RPW_MAX_STACK = 4194304;
+static const int32_t RPW_MAX_SHARED_KEY = 32768;
 static const int32_t RPW_FAIL_OPEN = 64;
+static const int32_t RPW_ROOT_USED = 0;
+static const int32_t RPW_ROOT_TRIAL = 1;
+static const int32_t RPW_ROOT_LATER = 2;
 static const int32_t RPW_WANTS_REQUEST_BODY = 1;
 static const int32_t RPW_WANTS_RESPONSE_BODY = 2;
+static const int32_t RPW_WANTS_UNKNOWN = 4;
 static const int32_t RPW_EFFECTS = 1;
 static const int32_t RPW_PAUSED = 2;
 static const int32_t RPW_BODY = 4;
@@ -44,6 +56,7 @@ static const int32_t RPW_FAILED = -1;
 static const int32_t RPW_MISUSE = -2;
 static const int32_t RPW_LOST = -3;
 static const int32_t RPW_BUSY = -6;
+static const int32_t RPW_TOO_LARGE = -7;
 static const int32_t RPW_TLS_HANDSHAKE = 0;
 static const int32_t RPW_TLS_READY = 1;
 static const int32_t RPW_TLS_ENDED = 2;
@@ -77,8 +90,6 @@ typedef struct rpw_target {
 
     int32_t nodes_left;
 
-    int32_t timeout;
-
     int32_t repeatable;
 
     struct rpw_str output;
@@ -98,13 +109,18 @@ typedef struct rpw_effect {
     int32_t pair_count;
     struct rpw_callout *callout;
     struct rpw_connection *connection;
+
+    int32_t more;
 } rpw_effect;
 
 typedef struct rpw_question {
 
     uint32_t number;
-    struct rpw_str name;
-    struct rpw_str argument;
+
+    uint32_t callee;
+
+    const char *argument;
+    int32_t argument_len;
 } rpw_question;
 
 typedef struct rpw_options {
@@ -115,19 +131,41 @@ typedef struct rpw_options {
 
     int32_t max_held_body;
 
+    int32_t max_request_body;
+
     int32_t max_written_body;
 
+    int32_t max_written_headers;
+
     int32_t max_callouts;
+
+    int32_t max_callout_bytes;
+
+    int32_t max_callout_response;
 
     int32_t max_contexts;
 
     int32_t max_log_lines;
+
+    int32_t max_table_elements;
+
+    int32_t max_shared_key;
+
+    int32_t max_shared_value;
+
+    int32_t max_shared_bytes;
 
     int32_t cpu_limit;
 
     int32_t start_cpu_limit;
 
     int32_t memory_pages;
+
+    int32_t stack_limit;
+
+    int32_t max_compile_memory;
+
+    int32_t max_compile_time;
 
     struct rpw_str root_id;
 
@@ -150,6 +188,10 @@ typedef struct rpw_status {
 
     int32_t running;
 
+    int32_t compiling;
+
+    int32_t back_off;
+
     int32_t memory_kib;
     int32_t root_contexts;
     int32_t http_contexts;
@@ -170,8 +212,6 @@ int32_t rpw_callout_receive(struct rpw_callout *callout, const char *data, int32
 int32_t rpw_callout_deliver(struct rpw_callout *callout);
 
 int32_t rpw_callout_fail(struct rpw_callout *callout, const char *reason, int32_t reason_len);
-
-void rpw_callout_free(struct rpw_callout *callout);
 
 uint32_t rpw_connection_serial(const struct rpw_connection *connection);
 
@@ -199,9 +239,9 @@ int32_t rpw_abi(void);
 
 void rpw_error(struct rpw_str *text);
 
-void rpw_foreign_register(const char *name, int32_t name_len, int32_t there);
+uint32_t rpw_foreign_register(const char *name, int32_t name_len, int32_t there);
 
-int32_t rpw_foreign_question(struct rpw_question *filled);
+const struct rpw_question *rpw_foreign_question(void);
 
 int32_t rpw_foreign_answer(uint32_t number, int32_t status, const char *result, int32_t result_len);
 
@@ -210,7 +250,7 @@ int32_t rpw_on_foreign_function(const struct rpw_root *root,
                                 const char *data,
                                 int32_t data_len);
 
-int32_t rpw_check_upstreams(const char *map, int32_t len);
+int32_t rpw_check_options(const struct rpw_options *options);
 
 int32_t rpw_find_host(const char *name, int32_t name_len, char *address);
 
@@ -222,24 +262,26 @@ struct rpw_plugin *rpw_plugin_load(const char *name,
                                    int32_t code_len,
                                    const struct rpw_options *options);
 
+int32_t rpw_takes_long(const char *code, int32_t code_len, const struct rpw_options *options);
+
+struct rpw_plugin *rpw_plugin_load_later(const char *name,
+                                         int32_t name_len,
+                                         const char *path,
+                                         int32_t path_len,
+                                         const struct rpw_options *options);
+
 void rpw_plugin_free(struct rpw_plugin *plugin);
 
 int32_t rpw_root_new(const struct rpw_plugin *plugin,
                      const char *configuration,
                      int32_t configuration_len,
-                     int32_t trial);
+                     int32_t kind);
 
 struct rpw_root *rpw_root_made(void);
 
 int32_t rpw_wants(const struct rpw_root *root);
 
 void rpw_root_free(struct rpw_root *root);
-
-int32_t rpw_sweep(void);
-
-int32_t rpw_paused(void);
-
-int32_t rpw_run_timers(void);
 
 int32_t rpw_start(const struct rpw_root *root);
 
@@ -276,11 +318,23 @@ int32_t rpw_pause_expired(const struct rpw_root *root, void *request);
 
 int32_t rpw_pause_timeout(const struct rpw_root *root);
 
+int32_t rpw_max_request_body(const struct rpw_root *root);
+
 uint32_t rpw_serial(const struct rpw_root *root, void *pointer);
 
 int32_t rpw_status_take(void);
 
 int32_t rpw_status_of(int32_t index, struct rpw_status *status);
+
+int32_t rpw_sweep(void);
+
+int32_t rpw_sweep_again(void);
+
+int32_t rpw_pause_left(void);
+
+int32_t rpw_paused(void);
+
+int32_t rpw_run_timers(void);
 
 int32_t rpw_tls_receive(struct rpw_tls *tls, const char *data, int32_t len);
 

@@ -1,6 +1,7 @@
 -- A chain of plugins: one method for each phase does everything in it.
 
 local library = require "resty.proxy_wasm.lib"
+local shown = require "resty.proxy_wasm.shown"
 local plugins = require "resty.proxy_wasm.plugin"
 local effects = require "resty.proxy_wasm.effects"
 local phases = require "resty.proxy_wasm.phases"
@@ -8,11 +9,12 @@ local phases = require "resty.proxy_wasm.phases"
 
 local type         = type
 local pairs        = pairs
+local pcall        = pcall
+local str_find     = string.find
 local error        = error
 local setmetatable = setmetatable
 local io_open      = io.open
-local math_min     = math.min
-local math_huge    = math.huge
+local math_max     = math.max
 local ngx          = ngx
 local ngx_log      = ngx.log
 local ngx_req      = ngx.req
@@ -26,23 +28,27 @@ local WANTS_BODY = lib.RPW_BODY
 local MISUSE = lib.RPW_MISUSE
 local MISBEHAVED = lib.RPW_MISBEHAVED
 local BUSY = lib.RPW_BUSY
+local TOO_LARGE = lib.RPW_TOO_LARGE
 local WANTS_REQUEST_BODIES = lib.RPW_WANTS_REQUEST_BODY
 local WANTS_RESPONSE_BODIES = lib.RPW_WANTS_RESPONSE_BODY
+local WANTS_UNKNOWN = lib.RPW_WANTS_UNKNOWN
 
--- Bytes of a request body, where the plugin's options say nothing else.
-local MAX_REQUEST_BODY = 16 * 1024 * 1024
-local TOO_LARGE = "its body is larger than max_request_body"
+local LARGER = "its body is larger than max_request_body"
 
 
 local _M = {}
 local mt = { __index = _M }
 
 
+-- What an entry has beside options.
+local FIELDS = "name, path, config"
+
+
 -- Checks one entry and splits it. A wrong argument is the caller's error.
 local function read_entry(entry, index)
-    local where = "chain entry " .. index .. ": "
+    local where = "chain entry " .. index
     if type(entry) ~= "table" then
-        error(where .. "must be a table", 3)
+        error(where .. " must be a table, not " .. shown(entry), 3)
     end
     local opts = {}
     for key, value in pairs(entry) do
@@ -51,12 +57,13 @@ local function read_entry(entry, index)
         end
     end
     if type(entry.name) ~= "string" or entry.name == "" then
-        error(where .. "\"name\" must be a non-empty string", 3)
+        error(where .. ": \"name\" must be a non-empty string, not " .. shown(entry.name), 3)
     end
+    where = where .. ", plugin \"" .. entry.name .. "\": "
     if type(entry.path) ~= "string" then
-        error(where .. "\"path\" must be a string", 3)
+        error(where .. "\"path\" must be a string, not " .. shown(entry.path), 3)
     end
-    local wrong = plugins.check_options(opts)
+    local wrong = plugins.check_options(opts, FIELDS)
     if wrong then
         error(where .. wrong, 3)
     end
@@ -68,18 +75,36 @@ local function read_entry(entry, index)
 end
 
 
+-- Finds out which bodies the plugins must see. While a module is read in a
+-- thread it may want all.
+local function learn(self)
+    self.bodies, self.max_body, self.unknown = false, 0, false
+    for index = 1, self.size do
+        local wants = lib.rpw_wants(self[index])
+        self.unknown = self.unknown or band(wants, WANTS_UNKNOWN) ~= 0
+        self.bodies = self.bodies or band(wants, WANTS_RESPONSE_BODIES) ~= 0
+        self.wants_body[index] = band(wants, WANTS_REQUEST_BODIES) ~= 0
+        if self.wants_body[index] then
+            self.max_body = math_max(self.max_body, lib.rpw_max_request_body(self[index]))
+        end
+    end
+end
+
+
 function _M.new(entries)
     if type(entries) ~= "table" or #entries == 0 then
-        error("a chain needs a list of at least one plugin", 2)
+        error("a chain needs a list of at least one plugin: { { name = …, path = … } }", 2)
     end
     -- `bodies`: some plugin must see response bodies; `wants_body`: which ones
-    -- request bodies; `max_body`: the least of what these allow.
+    -- request bodies; `max_body`: the most that one of these takes; `unknown`: a
+    -- module is still being read.
     local self = {
         size = #entries,
         names = {},
         bodies = false,
         wants_body = {},
-        max_body = math_huge,
+        max_body = 0,
+        unknown = false,
     }
     for index = 1, #entries do
         local name, path, opts, conf = read_entry(entries[index], index)
@@ -88,29 +113,42 @@ function _M.new(entries)
         if not plugin then
             return nil, err
         end
-        root, err = phases.configure(plugin, conf)
+        root, err = phases.configure(plugin, conf, true)
         if not root then
             return nil, "plugin \"" .. name .. "\": " .. err
         end
         self[index], self.names[index] = root, name
-        local wants = lib.rpw_wants(root)
-        self.bodies = self.bodies or band(wants, WANTS_RESPONSE_BODIES) ~= 0
-        self.wants_body[index] = band(wants, WANTS_REQUEST_BODIES) ~= 0
-        if self.wants_body[index] then
-            local limit = opts.max_request_body or MAX_REQUEST_BODY
-            self.max_body = math_min(self.max_body, limit)
-        end
     end
+    learn(self)
     return setmetatable(self, mt)
 end
 
 
--- The request body: nginx may have written it to a file.
+-- lua-nginx-module 0.10.25 and 0.10.26 throw over HTTP/2 and HTTP/3 where the
+-- request has no Content-Length.
+local NO_LENGTH = "^http%d requests"
+local NO_BODY = { GET = true, HEAD = true, OPTIONS = true, DELETE = true, TRACE = true, CONNECT = true }
+local LENGTH_REQUIRED = 411
+
+
+-- The request body: nginx may have written it to a file. Larger than what any
+-- plugin takes, it goes to none of them. Or nil, why not, and what the library or
+-- HTTP calls that.
 local function read_body(max)
-    ngx_req.read_body()
+    local read, problem = pcall(ngx_req.read_body)
+    if not read then
+        if not str_find(problem, NO_LENGTH) then
+            error(problem, 0)
+        end
+        if NO_BODY[ngx_req.get_method()] then
+            return ""
+        end
+        return nil, "this lua-nginx-module reads no body without Content-Length: " .. problem,
+               LENGTH_REQUIRED
+    end
     local body = ngx_req.get_body_data()
     if body then
-        return #body <= max and body or nil, TOO_LARGE
+        return #body <= max and body or nil, LARGER, TOO_LARGE
     end
     local path = ngx_req.get_body_file()
     if not path then
@@ -125,10 +163,16 @@ local function read_body(max)
         file:seek("set")
         body, err = file:read("*a")
     else
-        err = TOO_LARGE
+        file:close()
+        return nil, LARGER, TOO_LARGE
     end
     file:close()
     return body, err
+end
+
+
+local function called_with_dot(method)
+    error("call it with a colon: " .. method, 3)
 end
 
 
@@ -141,17 +185,20 @@ local function check(rc)
 end
 
 
-local function refuse(self, index, why)
+local function refuse(self, index, rc, why)
     ngx_log(ERR, "[proxy-wasm] ", self.names[index], ": the request is refused: ", why or last_error())
     -- The answer is ours: the failed plugin must let it pass.
     phases.failure_was_answered(self[index])
-    return ngx.exit(why == TOO_LARGE and 413 or 503)
+    return ngx.exit(rc == TOO_LARGE and 413 or rc == LENGTH_REQUIRED and 411 or 503)
 end
 
 
 -- Makes the instances of this worker now: ticks and queues begin without a
 -- request.
 function _M.init_worker(self)
+    if not self then
+        called_with_dot("chain:init_worker()")
+    end
     if get_phase() ~= "init_worker" then
         error("wrong phase: init_worker() belongs into init_worker_by_lua, not here", 2)
     end
@@ -165,13 +212,19 @@ end
 
 
 local function request(self)
+    if not self then
+        called_with_dot("chain:rewrite(), chain:access()")
+    end
     local wants_body = false
     for i = 1, self.size do
         local rc = check(phases.request_headers(self[i]))
         if rc < 0 then
-            return refuse(self, i)
+            return refuse(self, i, rc)
         end
         wants_body = wants_body or band(rc, WANTS_BODY) ~= 0
+    end
+    if self.unknown then
+        learn(self)
     end
     if not wants_body then
         return
@@ -179,12 +232,13 @@ local function request(self)
     for i = 1, self.size do
         if self.wants_body[i] then
             -- Read again: the plugin before may have replaced it.
-            local body, err = read_body(self.max_body)
+            local body, err, rc = read_body(self.max_body)
             if not body then
-                return refuse(self, i, err)
+                return refuse(self, i, rc, err)
             end
-            if check(phases.request_body(self[i], body, true)) < 0 then
-                return refuse(self, i)
+            rc = check(phases.request_body(self[i], body, true))
+            if rc < 0 then
+                return refuse(self, i, rc)
             end
         end
     end
@@ -210,11 +264,17 @@ local function refuse_response(name, rc)
     refusing = true
     effects.clear_headers()
     ngx.status = (rc == MISBEHAVED or rc == BUSY) and 500 or 503
-    ngx.header.content_length = 0
+    -- No length: without chain:body_filter() it would not be that of what goes out.
+    if ngx.req.get_method() == "HEAD" then
+        ngx.header["Content-Length"] = 0
+    end
 end
 
 
 function _M.header_filter(self)
+    if not self then
+        called_with_dot("chain:header_filter()")
+    end
     for i = 1, self.size do
         local rc = check(phases.response_headers(self[i]))
         if rc < 0 then
@@ -235,6 +295,9 @@ end
 
 
 function _M.body_filter(self)
+    if not self then
+        called_with_dot("chain:body_filter()")
+    end
     if refusing and drop_refused() or not self.bodies then
         return
     end
@@ -248,6 +311,9 @@ end
 
 
 function _M.log(self)
+    if not self then
+        called_with_dot("chain:log()")
+    end
     for i = 1, self.size do
         check(phases.log(self[i]))
     end

@@ -3,13 +3,15 @@
 
 local library = require "resty.proxy_wasm.lib"
 local foreign = require "resty.proxy_wasm.foreign"
+local alarm = require "resty.proxy_wasm.alarm"
 
 
+local min          = math.min
+local huge         = math.huge
+local pcall        = pcall
 local ngx          = ngx
 local ngx_log      = ngx.log
-local ngx_now      = ngx.now
-local ngx_timer_at = ngx.timer.at
-local ngx_timer_every = ngx.timer.every
+local ngx_sleep    = ngx.sleep
 local ngx_exiting  = ngx.worker.exiting
 local ERR          = ngx.ERR
 
@@ -19,20 +21,13 @@ local run = foreign.run
 local MISBEHAVED = lib.RPW_MISBEHAVED
 
 
--- Seconds between two looks at whether nginx has dropped the timer, as it does
--- while too many run; and seconds that a timer may be late.
-local LOOK = 1
-local LATE = 0.5
+-- Milliseconds between two looks, in a worker that exits, at whether it may.
+local LOOK_EXITING = 50
 
 
 local _M = {}
 
-local watched = false
-
--- When the timer fires, and which one is meant: an older one that fires later
--- does nothing.
-local due, generation = nil, 0
-
+local clock
 local drain
 
 
@@ -41,15 +36,39 @@ function _M.set_drain(fn)
 end
 
 
-local function fire(premature, mine)
-    if premature or mine ~= generation then
-        return
+-- In a worker that exits nothing is due any more but what a paused request may
+-- wait for: "postponed until a tick". nginx starts no later timers then.
+local function run_while_paused()
+    clock.good_until = huge
+    local ms = 1
+    while ms > 0 and lib.rpw_paused() > 0 do
+        ms = run(lib.rpw_run_timers())
+        local ok, err = pcall(drain)
+        if not ok then
+            ngx_log(ERR, "[proxy-wasm] ", err)
+        end
+        if ms > 0 then
+            ngx_sleep(min(ms, LOOK_EXITING) / 1000)
+        end
     end
-    due = nil
-    local ms = run(lib.rpw_run_timers())
-    -- First: an error in what is left to do must not end the ticks.
-    if ms ~= 0 then
-        _M.arm(ms == MISBEHAVED and 1 or ms)
+    clock.good_until = 0
+    return ms
+end
+
+
+local function ring()
+    local ms
+    if ngx_exiting() then
+        ms = run_while_paused()
+    else
+        ms = run(lib.rpw_run_timers())
+        -- First: an error in what is left to do must not end the ticks.
+        if ms > 0 then
+            _M.arm(ms)
+        end
+    end
+    if ms == MISBEHAVED then
+        _M.arm(1)
     end
     drain()
     if ms == MISBEHAVED then
@@ -58,40 +77,17 @@ local function fire(premature, mine)
 end
 
 
-local function look(premature)
-    if not premature and due and ngx_now() > due + LATE then
-        _M.arm(1)
-    end
-end
+clock = alarm.new("ticks and queues", ring)
 
 
--- From the first tick or queue on.
-local function watch()
-    local ok, err = ngx_timer_every(LOOK, look)
-    if not ok then
-        ngx_log(ERR, "[proxy-wasm] cannot watch the timer of ticks and queues: ", err)
-    end
-    watched = ok
-end
-
-
--- Makes sure that the timers run in so many milliseconds, or earlier.
+-- Makes sure that the timers run in so many milliseconds, or earlier; in a
+-- worker that exits only while a request is paused.
 function _M.arm(ms)
-    local now = ngx_now()
-    local at = now + ms / 1000
-    if (due and due <= at and now <= due + LATE) or ngx_exiting() then
+    if ngx_exiting() and lib.rpw_paused() == 0 then
         return
     end
-    if not watched then
-        watch()
-    end
-    generation = generation + 1
-    due = at
-    local ok, err = ngx_timer_at(ms / 1000, fire, generation)
-    if not ok then
-        -- `look` asks again.
-        ngx_log(ERR, "[proxy-wasm] cannot start the timer of ticks and queues: ", err)
-    end
+    -- Ticks and queues keep their Lua VM.
+    alarm.arm(clock, ms / 1000, true)
 end
 
 

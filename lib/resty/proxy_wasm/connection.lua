@@ -11,6 +11,7 @@ local error      = error
 local tostring   = tostring
 local max        = math.max
 local str_find   = string.find
+local str_match    = string.match
 local ngx        = ngx
 local ngx_tcp    = ngx.socket.tcp
 local ngx_sleep  = ngx.sleep
@@ -22,8 +23,8 @@ local lib = library.lib
 
 
 -- Milliseconds that an idle connection is kept, and how many to one place.
-local KEEP_IDLE = 60000
-local KEEP_SIZE = 32
+local KEEP_IDLE = lib.RPW_IDLE_MS
+local KEEP_SIZE = lib.RPW_MAX_IDLE_CONNECTIONS
 
 
 local _M = {
@@ -72,12 +73,19 @@ local function within(milliseconds, fn, a, b, c, d)
 end
 
 
--- Gives an address as the cosocket takes it, or nil.
+local function is_ipv4(text)
+    local a, b, c, d = str_match(text, "^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$")
+    return a and a + 0 < 256 and b + 0 < 256 and c + 0 < 256 and d + 0 < 256
+end
+
+
+-- Gives an address as the cosocket takes it, or nil. What only looks like one
+-- it would take for a name, and look for it as long as it may.
 local function to_address(text)
     if type(text) ~= "string" then
         return nil
     end
-    if str_find(text, "^%d+%.%d+%.%d+%.%d+$") or str_find(text, "^%[[%x:.]+%]$") then
+    if is_ipv4(text) or str_find(text, "^%[[%x:.]+%]$") then
         return text
     end
     return str_find(text, "^%x*:[%x:.]+$") and "[" .. text .. "]" or nil

@@ -21,8 +21,10 @@ local ngx_req      = ngx.req
 local ngx_log      = ngx.log
 local ngx_now      = ngx.now
 local ngx_exit     = ngx.exit
+local ngx_update_time = ngx.update_time
 local ngx_print    = ngx.print
 local ngx_get_phase = ngx.get_phase
+local ngx_exiting  = ngx.worker.exiting
 local ERR          = ngx.ERR
 local band         = require("bit").band
 
@@ -39,10 +41,11 @@ local effect = ffi.new("rpw_effect[1]")
 
 local EFFECTS = lib.RPW_EFFECTS
 local PAUSED  = lib.RPW_PAUSED
+local TO_DO   = EFFECTS + PAUSED
 local MISBEHAVED = lib.RPW_MISBEHAVED
 
--- Seconds until a paused request looks whether it still waits, and asks again
--- for a timer for callouts.
+-- Seconds until a paused request looks whether it still waits, and whether what
+-- it may wait for has a timer.
 local RETRY = 0.5
 
 -- Semaphores that nobody waits for, and how many are kept.
@@ -79,17 +82,28 @@ function _M.clear_headers()
     for key in next, ngx.resp.get_headers(0, true) do
         header[key] = nil
     end
-    header.content_length = nil
+    -- nginx lists neither.
+    header["Content-Length"] = nil
+    header["Last-Modified"] = nil
+end
+
+
+-- Only a chunk can be marked as the last, and there may be none: another one's body
+-- filter has taken it. Without a mark the response would never end. What is taken
+-- away later keeps it.
+local function end_body(body)
+    ngx_arg[1] = body ~= "" and body or " "
+    ngx_arg[2] = true
+    if body == "" then
+        ngx_arg[1] = nil
+    end
 end
 
 
 -- Drops what the body filter holds of a response that is another one's now,
 -- and whatever still comes.
 function _M.drop_body()
-    -- The end comes first: without a chunk there is nothing to mark as the
-    -- last, and the response would never end.
-    ngx_arg[2] = true
-    ngx_arg[1] = nil
+    end_body("")
 end
 
 
@@ -100,11 +114,16 @@ function _M.cut_off(why)
 end
 
 
+local function has_body(status)
+    return status ~= 204 and status ~= 304
+end
+
+
 -- With the plugin's reason where lua-nginx-module can (0.10.28). Not where it
 -- must see that there is no body: it looks at the status only without one.
 local function set_status(e)
     local status = e.status
-    if set_reason and e.text.len > 0 and status ~= 204 and status ~= 304 then
+    if set_reason and e.text.len > 0 and has_body(status) then
         set_reason(status, to_string(e.text))
     else
         ngx.status = status
@@ -121,6 +140,10 @@ local function replace_response(e)
 end
 
 
+-- By these nginx makes a 304 or a 412 of a 200 that it takes for a file's.
+local CONDITIONS = { "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since" }
+
+
 local function local_response(e)
     if ngx_get_phase() == "header_filter" then
         replace_response(e)
@@ -128,9 +151,17 @@ local function local_response(e)
     end
     local body = to_string(e.body)
     set_status(e)
-    ngx.header.content_length = #body
+    if e.status == 200 then
+        for i = 1, #CONDITIONS do
+            ngx_req.clear_header(CONDITIONS[i])
+        end
+    end
+    if has_body(e.status) then
+        -- Not by a field: an underscore may stay one.
+        ngx.header["Content-Length"] = #body
+    end
     -- Else nginx would give its default_type also to nothing.
-    ngx.header.content_type = nil
+    ngx.header["Content-Type"] = nil
     set_headers(e.pairs, e.pair_count)
     -- What other requests wait for must not be lost behind the exit.
     _M.drain()
@@ -141,6 +172,15 @@ local function local_response(e)
         ngx.send_headers()
     end
     return ngx_exit(ngx.HTTP_OK)
+end
+
+
+-- nginx's page, or that of `error_page`.
+local function exit(e)
+    local status = e.status
+    -- As in a local response.
+    _M.drain()
+    return ngx_exit(status)
 end
 
 
@@ -165,10 +205,8 @@ end
 
 local function set_response_body(e)
     local body = to_string(e.body)
-    -- The end comes first: without a chunk there is nothing to mark as the
-    -- last, and the response would never end.
     if e.status == 1 then
-        ngx_arg[2] = true
+        return end_body(body)
     end
     ngx_arg[1] = body ~= "" and body or nil
 end
@@ -177,6 +215,8 @@ end
 local function resume(e)
     local sema = waiting[e.serial]
     if sema then
+        -- Nobody else posts: when it has woken, nothing is left in it.
+        waiting[e.serial] = nil
         sema:post(1)
     end
 end
@@ -199,7 +239,7 @@ end
 
 
 local function http_call(e)
-    callout.start(e.callout)
+    callout.start(e.callout, e.status, e.serial)
 end
 
 
@@ -216,6 +256,7 @@ end
 -- By the numbers of src/capi/effect.rs.
 local perform = {
     [lib.RPW_EFFECT_LOCAL_RESPONSE]    = local_response,
+    [lib.RPW_EFFECT_EXIT]              = exit,
     [lib.RPW_EFFECT_SET_PATH]          = set_path,
     [lib.RPW_EFFECT_SET_REQUEST_BODY]  = set_request_body,
     [lib.RPW_EFFECT_SET_RESPONSE_BODY] = set_response_body,
@@ -231,6 +272,17 @@ _M.perform = perform
 
 local function pull(root, r)
     local kind = lib.rpw_next_effect(root, r, effect)
+    if kind == 0 then
+        return
+    end
+    -- Mostly it is one. The first is not done in the loop, as LuaJIT compiles no
+    -- way into one.
+    local more = effect[0].more
+    perform[kind](effect[0])
+    if more == 0 then
+        return
+    end
+    kind = lib.rpw_next_effect(root, r, effect)
     while kind ~= 0 do
         perform[kind](effect[0])
         kind = lib.rpw_next_effect(root, r, effect)
@@ -257,14 +309,20 @@ local function wait(root, r, deadline)
     waiting[serial] = sema
     local left = deadline - ngx_now()
     if left > 0 then
-        -- Perhaps it waits for a callout that has no timer yet; and whoever
-        -- wakes it may do so by another copy of this file, where the code
-        -- cache is off: so it looks for itself, too.
-        callout.go_on()
+        -- Perhaps it waits for a callout that has no timer yet, or for a tick of
+        -- a worker that exits; and whoever wakes it may do so by another copy of
+        -- this file, where the code cache is off: so it looks for itself, too.
+        if callout.look() then
+            foreign.end_request()
+        end
+        if ngx_exiting() then
+            clock.arm(0)
+        end
         local patience = min(left, RETRY)
         local ok, err = sema:wait(patience)
+        local posted = not waiting[serial]
         waiting[serial] = nil
-        if sema:count() == 0 and #spare < MAX_SPARE then
+        if (ok or not posted) and #spare < MAX_SPARE then
             spare[#spare + 1] = sema
         end
         if ok or (err == "timeout" and patience < left) then
@@ -278,22 +336,40 @@ local function wait(root, r, deadline)
 end
 
 
+-- Does one thing of what a call left to do. Gives what the library says then,
+-- and until when the request waits, if it does.
+local function settle_one(root, r, rc, deadline)
+    if band(rc, EFFECTS) ~= 0 then
+        pull(root, r)
+    else
+        if not deadline then
+            -- nginx's clock has stood while the plugin, and what came before it in
+            -- this turn of the event loop, worked: none of it is waiting.
+            ngx_update_time()
+            deadline = ngx_now() + lib.rpw_pause_timeout(root) / 1000
+        end
+        wait(root, r, deadline)
+    end
+    rc = lib.rpw_state(root, r)
+    return rc, deadline
+end
+
+
 -- Does what a call left to do, and waits while the request is paused. Gives
 -- what the library says then: a negative number, or flags that are neither
 -- `RPW_EFFECTS` nor `RPW_PAUSED`.
 function _M.settle(root, r, rc)
     local deadline
     rc = run(rc)
-    while rc > 0 do
-        if band(rc, EFFECTS) ~= 0 then
-            pull(root, r)
-        elseif band(rc, PAUSED) ~= 0 then
-            deadline = deadline or ngx_now() + lib.rpw_pause_timeout(root) / 1000
-            wait(root, r, deadline)
-        else
-            return rc
-        end
-        rc = lib.rpw_state(root, r)
+    -- Mostly it is a callout and the wait for it; as in `pull`.
+    if rc > 0 and band(rc, TO_DO) ~= 0 then
+        rc, deadline = settle_one(root, r, rc, nil)
+    end
+    if rc > 0 and band(rc, TO_DO) ~= 0 then
+        rc, deadline = settle_one(root, r, rc, deadline)
+    end
+    while rc > 0 and band(rc, TO_DO) ~= 0 do
+        rc, deadline = settle_one(root, r, rc, deadline)
     end
     if rc < 0 then
         -- The instance may be lost, and others wait for it.

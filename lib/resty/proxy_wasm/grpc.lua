@@ -16,9 +16,12 @@ local error        = error
 local pcall        = pcall
 local tostring     = tostring
 local ffi_gc       = ffi.gc
+local jit_off      = jit.off
 local ngx          = ngx
+local ngx_sleep    = ngx.sleep
 local ngx_spawn    = ngx.thread.spawn
 local ngx_kill     = ngx.thread.kill
+local ngx_wait     = ngx.thread.wait
 local ngx_exiting  = ngx.worker.exiting
 
 local lib        = library.lib
@@ -104,7 +107,7 @@ local function connect(conn)
     }
     local within = max(CONNECT_WITHIN / (t.nodes_left + 1), 1000)
     local sock, err = connection.open(to, function()
-        return within
+        return conn.closed and 1 or within
     end)
     if not sock then
         return nil, err
@@ -115,7 +118,19 @@ end
 
 
 local function read(conn)
+    conn.connecting = true
     local sock, err = connect(conn)
+    if not sock then
+        -- As after a callout that has failed.
+        ngx_sleep(0)
+    end
+    conn.connecting = false
+    if conn.closed then
+        if sock then
+            sock:close()
+        end
+        return
+    end
     if not sock then
         conn.failed = err
         return
@@ -154,6 +169,12 @@ local function write(conn)
 end
 
 
+-- A loop that yields in each round never becomes one trace: the compiler would
+-- make another piece of it again and again, for as long as the connection lasts.
+jit_off(read)
+jit_off(write)
+
+
 -- Runs one of them, and has the connection looked at when it ends.
 local function thread(conn, work)
     local ok, err = pcall(work, conn)
@@ -167,8 +188,20 @@ local function thread(conn, work)
 end
 
 
+-- False: its calls have waited too long for a thread, and there is nothing to
+-- connect for.
+local function has_calls(conn)
+    lib.rpw_connection_look(conn.handle, 0)
+    settle(conn)
+    return lib.rpw_connection_look(conn.handle, 0) >= 0
+end
+
+
 -- Until the connection is over.
 local function serve(conn)
+    if not has_calls(conn) then
+        return
+    end
     conn.reader = ngx_spawn(thread, conn, read)
     while true do
         if conn.failed then
@@ -192,7 +225,9 @@ end
 
 local function close(conn)
     connections[conn.serial] = nil
-    if conn.reader then
+    conn.closed = true
+    -- While it connects it may have threads of its own, that it ends itself.
+    if conn.reader and not conn.connecting then
         ngx_kill(conn.reader)
     end
     if conn.writer then
@@ -221,6 +256,9 @@ local function run(conn)
     end
     close(conn)
     drain()
+    if conn.connecting then
+        ngx_wait(conn.reader)
+    end
     if not ok and not conn.misbehaved then
         error(err, 0)
     end
@@ -229,9 +267,24 @@ end
 
 
 local function give_up(conn, why)
-    connections[conn.serial] = nil
-    fail(conn, why)
+    if not conn.closed then
+        connections[conn.serial] = nil
+        fail(conn, why)
+    end
 end
+
+
+-- Ends calls whose time is over, while no thread has the connection.
+local function look(conn)
+    local ok, err = pcall(has_calls, conn)
+    if not ok and not conn.misbehaved then
+        error(err, 0)
+    end
+    return conn.misbehaved
+end
+
+
+local CONNECTION = { run = run, give_up = give_up, look = look }
 
 
 local function free(handle)
@@ -248,7 +301,7 @@ function _M.start(handle)
         to_write = semaphore.new(0),
     }
     connections[conn.serial] = conn
-    dispatcher.start(run, give_up, conn)
+    dispatcher.start(CONNECTION, conn)
 end
 
 

@@ -13,7 +13,6 @@ local ffi_new      = ffi.new
 local ffi_string   = ffi.string
 
 
-local ABI = 1
 local FILE = "libresty_proxy_wasm.so"
 
 
@@ -41,13 +40,16 @@ end
 local path, tried = find()
 if not path then
     error("resty.proxy_wasm: " .. FILE .. " is not in lua_package_cpath, tried:\n  "
-          .. concat(tried, "\n  "), 0)
+          .. concat(tried, "\n  ")
+          .. "\ninstall it there (make install PREFIX=…), or name its folder: "
+          .. "lua_package_cpath \"/folder/?.so;;\";", 0)
 end
 
 local lib = ffi.load(path)
-if lib.rpw_abi() ~= ABI then
+-- Of the header that these Lua files come with, and of the library.
+if lib.rpw_abi() ~= lib.RPW_ABI then
     error("resty.proxy_wasm: " .. path .. " has interface " .. lib.rpw_abi()
-          .. ", these Lua files need " .. ABI .. ": install both from one release", 0)
+          .. ", these Lua files need " .. lib.RPW_ABI .. ": install both from one release", 0)
 end
 
 
@@ -61,7 +63,10 @@ local _M = {
 
 -- A string that the library lends, as a Lua string.
 function _M.to_string(lent)
-    return ffi_string(lent.data, lent.len)
+    -- LuaJIT compiles nothing that begins in a function that ends with a tail
+    -- call, here and elsewhere.
+    local text = ffi_string(lent.data, lent.len)
+    return text
 end
 
 

@@ -18,21 +18,57 @@ local ngx_now     = ngx.now
 local band        = require("bit").band
 local ffi_new     = ffi.new
 local get_request = base.get_request
+local ngx_sleep   = ngx.sleep
+local ngx_get_phase = ngx.get_phase
 
 local lib    = library.lib
 local settle = effects.settle
 local run    = foreign.run
+local sweeping = timer.alarm
 
 local WANTS_RESPONSE_HEADERS = lib.RPW_RESPONSE_HEADERS
 local MISBEHAVED = lib.RPW_MISBEHAVED
+local UNKNOWN = lib.RPW_WANTS_UNKNOWN
+
+-- Seconds, from its root context on, for which requests wait for a large module
+-- that a thread reads; and between two looks. Where its code is on disk, none of
+-- them is refused.
+local PATIENCE = 0.5
+local LOOK = 0.01
+local MAY_WAIT = { rewrite = true, server_rewrite = true, access = true, content = true }
 
 
 local _M = {}
 
+-- Until when requests wait at most; nil most of the time.
+local fresh_until
+
+
+-- Waits for a module that is being read, where a request can wait.
+local function await(root)
+    local deadline = fresh_until
+    if not deadline then
+        return
+    end
+    if ngx_now() >= deadline then
+        fresh_until = nil
+        return
+    end
+    if not MAY_WAIT[ngx_get_phase()] then
+        return
+    end
+    while band(lib.rpw_wants(root), UNKNOWN) ~= 0 and ngx_now() < deadline do
+        ngx_sleep(LOOK)
+    end
+end
+
 
 -- Makes a root context, and does what its callbacks left to do.
-function _M.configure(plugin, conf)
-    local root, err, rc = plugins.configure(plugin, conf)
+function _M.configure(plugin, conf, just_loaded)
+    local root, err, rc = plugins.configure(plugin, conf, just_loaded)
+    if root and band(lib.rpw_wants(root), UNKNOWN) ~= 0 then
+        fresh_until = ngx_now() + PATIENCE
+    end
     effects.drain()
     if rc == MISBEHAVED then
         foreign.end_request()
@@ -67,12 +103,15 @@ end
 
 function _M.request_headers(root)
     local r = request()
+    if fresh_until then
+        await(root)
+    end
     local rc = lib.rpw_request_headers(root, r)
-    if timer.good_until < ngx_now() then
+    if sweeping.good_until < ngx_now() then
         timer.start()
     end
     if rc ~= 0 then
-        return settle(root, r, rc)
+        rc = settle(root, r, rc)
     end
     return rc
 end
@@ -82,7 +121,7 @@ function _M.request_body(root, body, end_of_body)
     local r = request()
     local rc = lib.rpw_request_body(root, r, body, body and #body or 0, end_of_body and 1 or 0)
     if rc ~= 0 then
-        return settle(root, r, rc)
+        rc = settle(root, r, rc)
     end
     return rc
 end
@@ -92,23 +131,41 @@ local room = 64
 local list = ffi_new("rpw_pair[?]", room)
 
 
+local function enlarge()
+    local larger = ffi_new("rpw_pair[?]", room * 2)
+    ffi.copy(larger, list, ffi.sizeof("rpw_pair") * room)
+    list, room = larger, room * 2
+end
+
+
+local function put(count, key, text)
+    if count == room then
+        enlarge()
+    end
+    local pair = list[count]
+    pair.key.data, pair.key.len = key, #key
+    pair.value.data, pair.value.len = text, #text
+    return count + 1
+end
+
+
+local function put_all(count, key, values)
+    for i = 1, #values do
+        count = put(count, key, values[i])
+    end
+    return count
+end
+
+
 -- Hands the list of response headers over, which no C function gives.
 local function hand_response_headers(root, r)
     local headers = ngx.resp.get_headers(0, true)
     local count = 0
     for key, value in next, headers do
-        local values = type(value) == "table" and value or nil
-        for i = 1, values and #values or 1 do
-            if count == room then
-                local larger = ffi_new("rpw_pair[?]", room * 2)
-                ffi.copy(larger, list, ffi.sizeof("rpw_pair") * room)
-                list, room = larger, room * 2
-            end
-            local text = values and values[i] or value
-            local pair = list[count]
-            pair.key.data, pair.key.len = key, #key
-            pair.value.data, pair.value.len = text, #text
-            count = count + 1
+        if type(value) == "table" then
+            count = put_all(count, key, value)
+        else
+            count = put(count, key, value)
         end
     end
     -- `headers` holds every string until here.
@@ -124,11 +181,11 @@ function _M.response_headers(root)
         hand_response_headers(root, r)
         rc = lib.rpw_response_headers(root, r)
     end
-    if timer.good_until < ngx_now() then
+    if sweeping.good_until < ngx_now() then
         timer.start()
     end
     if rc ~= 0 then
-        return settle(root, r, rc)
+        rc = settle(root, r, rc)
     end
     return rc
 end
@@ -138,7 +195,7 @@ function _M.response_body(root)
     local r = request()
     local rc = lib.rpw_response_body(root, r)
     if rc ~= 0 then
-        return settle(root, r, rc)
+        rc = settle(root, r, rc)
     end
     return rc
 end

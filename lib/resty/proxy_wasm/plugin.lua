@@ -4,6 +4,7 @@ local ffi = require "ffi"
 local library = require "resty.proxy_wasm.lib"
 local foreign = require "resty.proxy_wasm.foreign"
 local sandbox = require "resty.proxy_wasm.sandbox"
+local shown = require "resty.proxy_wasm.shown"
 local upstreams = require "resty.proxy_wasm.upstreams"
 
 
@@ -67,18 +68,32 @@ end
 -- Milliseconds are an int32.
 local MAX_SECONDS = 2^31 / 1000
 
-local SIZES = { "max_held_body", "max_request_body", "max_written_body" }
+local SIZES = {
+    "max_held_body", "max_request_body", "max_written_body", "max_written_headers",
+    "max_callout_bytes", "max_callout_response", "max_shared_key", "max_shared_value",
+    "max_shared_bytes", "max_compile_memory",
+}
 local MAX_BYTES = 2^31
 
-local COUNTS = { "max_callouts", "max_contexts", "max_log_lines" }
+-- A dict's own keys are not much longer.
+local MAX_SHARED_KEY = lib.RPW_MAX_SHARED_KEY
+
+local COUNTS = { "max_callouts", "max_contexts", "max_log_lines", "max_table_elements" }
 local MAX_COUNT = 2^31
 
-local CPU_LIMITS = { "cpu_limit", "start_cpu_limit" }
+local CPU_LIMITS = { "cpu_limit", "start_cpu_limit", "max_compile_time" }
 local MIN_CPU_LIMIT = 0.01
 
 -- Guests have memory by the page, and addresses of 32 bits.
 local PAGE = 65536
 local MAX_MEMORY = 2^32
+
+local MIN_STACK, MAX_STACK = lib.RPW_MIN_STACK, lib.RPW_MAX_STACK
+
+-- Bytes from which on any module comes to a worker by a thread.
+local LARGE = lib.RPW_LARGE_MODULE
+
+local ROOT_USED, ROOT_TRIAL, ROOT_LATER = lib.RPW_ROOT_USED, lib.RPW_ROOT_TRIAL, lib.RPW_ROOT_LATER
 
 
 -- What `load` takes beside name and path: type, and what it becomes.
@@ -103,66 +118,110 @@ local OPTIONS = {
     max_held_body = "number",
     max_request_body = "number",
     max_written_body = "number",
+    max_written_headers = "number",
     max_callouts = "number",
+    max_callout_bytes = "number",
+    max_callout_response = "number",
     max_contexts = "number",
     max_log_lines = "number",
+    max_table_elements = "number",
+    max_shared_key = "number",
+    max_shared_value = "number",
+    max_shared_bytes = "number",
+    max_compile_memory = "number",
+    max_compile_time = "number",
     cpu_limit = "number",
     start_cpu_limit = "number",
     memory_limit = "number",
+    stack_limit = "number",
 }
 
 
-local function sorted(map)
+local function sorted(map, write)
     local words = {}
     for word in pairs(map) do
-        words[#words + 1] = tostring(word)
+        words[#words + 1] = write(word)
     end
     sort(words)
-    return concat(words, ", ")
+    return words
 end
 
 
--- Checks options; gives a sentence about the first that is wrong.
-function _M.check_options(opts)
+-- Where what is no option belongs.
+local ELSEWHERE = {
+    name = "it is the first argument of load()",
+    path = "it is the second argument of load()",
+    config = "it is the second argument of on_configure()",
+}
+
+
+-- A sentence about an option that there is none of. `fields`: what an entry of
+-- a chain has beside options.
+local function unknown(key, fields)
+    local known = concat(sorted(OPTIONS, tostring), ", ")
+    if fields then
+        known = fields .. ", " .. known
+    elseif ELSEWHERE[key] then
+        return "\"" .. key .. "\" is no option: " .. ELSEWHERE[key]
+    end
+    return "unknown option " .. shown(key) .. ", known are: " .. known
+end
+
+
+local function must(key, be, value)
+    return "option \"" .. key .. "\" must be " .. be .. ", not " .. shown(value)
+end
+
+
+-- Checks options; gives a sentence about the first that is wrong. `fields`:
+-- what stands beside them, where they stand in the entry of a chain.
+function _M.check_options(opts, fields)
     if opts == nil then
         return nil
     end
     if type(opts) ~= "table" then
-        return "options must be a table"
+        return "options must be a table, not " .. shown(opts)
     end
     for key, value in pairs(opts) do
         local expected = OPTIONS[key]
         if not expected then
-            return "unknown option \"" .. tostring(key) .. "\", known are: " .. sorted(OPTIONS)
+            return unknown(key, fields)
         end
         if type(expected) == "table" then
             if expected[value] == nil then
-                return "option \"" .. key .. "\" must be one of: " .. sorted(expected)
+                return must(key, concat(sorted(expected, shown), " or "), value)
             end
         elseif key ~= "callouts" and type(value) ~= expected then
-            return "option \"" .. key .. "\" must be a " .. expected
+            return must(key, "a " .. expected, value)
         end
     end
     local timeout = opts.pause_timeout
     -- Asked for what is right, as NaN is never wrong.
     if timeout and not (timeout > 0 and timeout < MAX_SECONDS) then
-        return "option \"pause_timeout\" must be a number of seconds above 0"
+        return must("pause_timeout", "a number of seconds above 0", timeout)
     end
     for _, key in ipairs(SIZES) do
         local bytes = opts[key]
         if bytes and not (bytes >= 1 and bytes < MAX_BYTES) then
-            return "option \"" .. key .. "\" must be a number of bytes from 1 on"
+            return must(key, "a number of bytes from 1 to 2147483647", bytes)
         end
+    end
+    if (opts.max_shared_key or 1) > MAX_SHARED_KEY then
+        return must("max_shared_key", "a number of bytes from 1 to " .. MAX_SHARED_KEY, opts.max_shared_key)
     end
     for _, key in ipairs(CPU_LIMITS) do
         local seconds = opts[key]
         if seconds and not (seconds >= MIN_CPU_LIMIT and seconds < MAX_SECONDS) then
-            return "option \"" .. key .. "\" must be a number of seconds from 0.01 on"
+            return must(key, "a number of seconds from 0.01 on", seconds)
         end
     end
     local memory = opts.memory_limit
     if memory and not (memory >= PAGE and memory <= MAX_MEMORY) then
-        return "option \"memory_limit\" must be a number of bytes from 64 KiB to 4 GiB"
+        return must("memory_limit", "a number of bytes from 64 KiB to 4 GiB", memory)
+    end
+    local stack = opts.stack_limit
+    if stack and not (stack >= MIN_STACK and stack <= MAX_STACK) then
+        return must("stack_limit", "a number of bytes from 64 KiB to 4 MiB", stack)
     end
     local wrong = upstreams.check(opts.upstreams or {})
     if wrong then
@@ -183,45 +242,22 @@ function _M.check_options(opts)
     for _, key in ipairs(COUNTS) do
         local count = opts[key]
         if count and not (count >= 1 and count < MAX_COUNT) then
-            return "option \"" .. key .. "\" must be a number from 1 on"
+            return must(key, "a number from 1 to 2147483647", count)
         end
     end
     return nil
 end
 
 
-local function read_file(path)
-    local file, err = io_open(path, "rb")
-    if not file then
-        return nil, err
-    end
-    local bytes
-    -- A folder can be opened, but not read.
-    bytes, err = file:read("*a")
-    file:close()
-    if not bytes then
-        return nil, path .. ": " .. err
-    end
-    return bytes
-end
-_M.read_file = read_file
-
-
--- Shared state lies in one dict. Said once, not by every worker: a plugin is
--- mostly loaded in the master.
+-- Shared state lies in one dict, or else in each worker: also when the last
+-- configuration, which this process may know, had a dict.
 local store_named = false
 
 
 local function name_store()
     store_named = true
     local dict = ngx and ngx.shared and ngx.shared[DICT]
-    if dict and lib.rpw_use_dict(dict[1]) == 0 then
-        return
-    end
-    if ngx and ngx.log then
-        ngx.log(ngx.NOTICE, "[proxy-wasm] there is no lua_shared_dict ", DICT,
-                ": shared data, queues and metrics are each worker's own")
-    end
+    lib.rpw_use_dict(dict and dict[1])
 end
 
 
@@ -237,19 +273,45 @@ local function is_init()
 end
 
 
--- Compiles the module in `bytes`. Options must have been checked.
-local function load(name, bytes, opts)
-    if not store_named then
-        name_store()
+-- The bytes of a module; or none, and true, where the library is to read them
+-- in a thread.
+local function read_file(path)
+    local file, err = io_open(path, "rb")
+    if not file then
+        return nil, err
     end
+    local bytes, more
+    -- A folder can be opened, but not read.
+    if not ngx_get_phase or is_init() then
+        bytes, err = file:read("*a")
+    else
+        bytes, err = file:read(LARGE + 1)
+        if not bytes and not err then
+            bytes = ""
+        end
+        more = bytes and #bytes > LARGE
+    end
+    file:close()
+    if not bytes then
+        return nil, path .. ": " .. err
+    end
+    return not more and bytes or "", more
+end
+_M.read_file = read_file
+
+
+-- Options as the library reads them, with the strings that it reads there.
+-- They must have been checked; what is left of that the library does.
+--
+-- Errors: a sentence that names the option.
+local function encode_options(opts)
     opts = opts or {}
-    local flags = ngx_get_phase and not is_init() and lib.RPW_IN_BACKGROUND or 0
+    local flags = 0
     for key, choices in pairs(OPTIONS) do
         if type(choices) == "table" and opts[key] ~= nil then
             flags = flags + choices[opts[key]]
         end
     end
-    -- Locals, so that nothing is collected while the library reads it.
     local root_id, vm_config = opts.root_id or "", opts.vm_config or ""
     local named, wrong = upstreams.encode(opts.upstreams or {})
     if not named then
@@ -264,13 +326,24 @@ local function load(name, bytes, opts)
         -- 0 would be the default.
         pause_timeout = ceil((opts.pause_timeout or 0) * 1000),
         max_held_body = opts.max_held_body or 0,
+        max_request_body = opts.max_request_body or 0,
         max_written_body = opts.max_written_body or 0,
+        max_written_headers = opts.max_written_headers or 0,
         max_callouts = opts.max_callouts or 0,
+        max_callout_bytes = opts.max_callout_bytes or 0,
+        max_callout_response = opts.max_callout_response or 0,
         max_contexts = opts.max_contexts or 0,
         max_log_lines = opts.max_log_lines or 0,
+        max_table_elements = opts.max_table_elements or 0,
+        max_shared_key = opts.max_shared_key or 0,
+        max_shared_value = opts.max_shared_value or 0,
+        max_shared_bytes = opts.max_shared_bytes or 0,
         cpu_limit = ceil((opts.cpu_limit or 0) * 1000),
         start_cpu_limit = ceil((opts.start_cpu_limit or 0) * 1000),
         memory_pages = floor((opts.memory_limit or 0) / PAGE),
+        stack_limit = opts.stack_limit or 0,
+        max_compile_memory = opts.max_compile_memory or 0,
+        max_compile_time = ceil((opts.max_compile_time or 0) * 1000),
         root_id = { root_id, #root_id },
         vm_id = { opts.vm_id, opts.vm_id and #opts.vm_id or 0 },
         vm_configuration = { vm_config, #vm_config },
@@ -280,21 +353,54 @@ local function load(name, bytes, opts)
         callouts = { callouts, #callouts },
         cache_directory = { directory, directory and #directory or 0 },
     })
-    local plugin = lib.rpw_plugin_load(name, #name, bytes, #bytes, options)
+    if lib.rpw_check_options(options) ~= 0 then
+        return nil, last_error()
+    end
+    return { options = options, opts, named, callouts, directory, env, capabilities }
+end
+
+
+-- Compiles the module in `bytes`, which are those of the file `path`. With
+-- `later`, or where that takes long, a thread reads and compiles the file.
+local function compile(name, bytes, encoded, path, later)
+    if not store_named then
+        name_store()
+    end
+    local plugin
+    if ngx_get_phase and not is_init()
+       and (later or lib.rpw_takes_long(bytes, #bytes, encoded.options) ~= 0)
+    then
+        plugin = lib.rpw_plugin_load_later(name, #name, path, #path, encoded.options)
+    else
+        plugin = lib.rpw_plugin_load(name, #name, bytes, #bytes, encoded.options)
+    end
     if plugin == nil then
         return nil, last_error()
     end
     return ffi_gc(plugin, free_plugin)
 end
-_M.load = load
 
 
--- As `load`, from a file; the error names plugin and file.
+-- As `compile`. Options must have been checked.
+function _M.load(name, bytes, opts, path, later)
+    local encoded, err = encode_options(opts)
+    if not encoded then
+        return nil, err
+    end
+    return compile(name, bytes, encoded, path, later)
+end
+
+
+-- As `load`, from a file; the error names the plugin, and the option or file.
 function _M.load_file(name, path, opts)
-    local plugin
-    local bytes, err = read_file(path)
+    local plugin, bytes, later
+    local encoded, err = encode_options(opts)
+    if encoded then
+        bytes, later = read_file(path)
+        err = later
+    end
     if bytes then
-        plugin, err = load(name, bytes, opts)
+        plugin, err = compile(name, bytes, encoded, path, later)
         err = err and path .. ": " .. err
     end
     if not plugin then
@@ -304,9 +410,11 @@ function _M.load_file(name, path, opts)
 end
 
 
--- In the master a configuration is only tried.
-function _M.configure(plugin, conf)
-    local rc = run(lib.rpw_root_new(plugin, conf, #conf, is_init() and 1 or 0))
+-- In the master a configuration is only tried. `just_loaded`: what a thread finds
+-- out about the plugin comes later, however soon that is.
+function _M.configure(plugin, conf, just_loaded)
+    local kind = is_init() and ROOT_TRIAL or just_loaded and ROOT_LATER or ROOT_USED
+    local rc = run(lib.rpw_root_new(plugin, conf, #conf, kind))
     if rc ~= 0 then
         return nil, last_error(), rc
     end
@@ -323,7 +431,7 @@ function _M.encode_config(conf)
         return conf
     end
     if type(conf) ~= "table" then
-        return nil, "configuration must be a string or a table"
+        return nil, "configuration must be a string or a table, not " .. shown(conf)
     end
     local ok, cjson = pcall(require, "cjson.safe")
     if not ok then

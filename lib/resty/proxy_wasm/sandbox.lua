@@ -1,6 +1,9 @@
 -- What a plugin sees of the machine, and what it may call: the options `env`
 -- and `capabilities`, checked and as the library reads them.
 
+local shown = require "resty.proxy_wasm.shown"
+
+
 local type   = type
 local pairs  = pairs
 local sort   = table.sort
@@ -15,10 +18,11 @@ local _M = {}
 function _M.check_env(env)
     for name, value in pairs(env) do
         if type(name) ~= "string" or type(value) ~= "string" then
-            return "must map names to values, both strings"
+            return "must map names to values, both strings, not " .. shown(name) .. " to "
+                   .. shown(value)
         end
         if name == "" or find(name, "[=%z]") then
-            return "has a name that is empty, or has \"=\" or a NUL in it"
+            return "has a name that is empty, or has \"=\" or a NUL in it: " .. shown(name)
         end
         if find(value, "%z") then
             return "has a NUL in the value of \"" .. name .. "\""
@@ -43,8 +47,11 @@ end
 function _M.check_capabilities(names)
     local count = 0
     for place, name in pairs(names) do
-        if type(place) ~= "number" or type(name) ~= "string" or find(name, "\n", 1, true) then
-            return "must be a list of names"
+        if type(place) ~= "number" then
+            return "must be a list of names, without keys such as " .. shown(place)
+        end
+        if type(name) ~= "string" or find(name, "\n", 1, true) then
+            return "must be a list of names such as \"proxy_log\", not " .. shown(name)
         end
         count = count + 1
     end

@@ -20,6 +20,8 @@ function _M.get()
         plugins[i] = {
             name = to_string(one[0].name),
             instance = one[0].running == 1,
+            compiling = one[0].compiling == 1,
+            back_off = one[0].back_off / 1000,
             memory = one[0].memory_kib * 1024,
             root_contexts = one[0].root_contexts,
             http_contexts = one[0].http_contexts,

@@ -23,8 +23,8 @@ local ENDED      = lib.RPW_TLS_ENDED
 -- Bytes asked for in one read.
 local READ_SIZE = 16384
 
--- Idle connections of all places together: each has its keys in memory.
-local MAX_IDLE = 256
+-- Idle connections of all places together.
+local MAX_IDLE = lib.RPW_MAX_IDLE_TLS
 
 
 local _M = {}

@@ -1,6 +1,8 @@
 -- Upstreams by name: checked, and written as the library reads them.
 
+local ffi = require "ffi"
 local library = require "resty.proxy_wasm.lib"
+local shown = require "resty.proxy_wasm.shown"
 
 
 local type     = type
@@ -12,6 +14,7 @@ local sort     = table.sort
 local concat   = table.concat
 local str_char = string.char
 local str_find = string.find
+local ffi_new  = ffi.new
 local bit_band   = require("bit").band
 local bit_rshift = require("bit").rshift
 
@@ -73,7 +76,7 @@ local function check_one(upstream)
         return nil
     end
     if type(upstream) ~= "table" then
-        return "must be an address or a table with addresses"
+        return "must be an address or a table with addresses, not " .. shown(upstream)
     end
     if #upstream == 0 then
         return "has no address: they are its list part, { \"host:port\", … }"
@@ -81,12 +84,12 @@ local function check_one(upstream)
     for key, value in pairs(upstream) do
         local expected = type(key) == "number" and "string" or FIELDS[key]
         if not expected then
-            return "has the unknown field \"" .. tostring(key) .. "\", known are: "
-                   .. known_fields()
+            return "has the unknown field " .. shown(key) .. ", known are: " .. known_fields()
         end
         if type(value) ~= expected then
-            return type(key) == "number" and "must have addresses that are strings"
-                   or "must have a " .. expected .. " as its field \"" .. key .. "\""
+            return (type(key) == "number" and "must have addresses that are strings"
+                    or "must have a " .. expected .. " as its field \"" .. key .. "\"")
+                   .. ", not " .. shown(value)
         end
     end
     return nil
@@ -97,7 +100,7 @@ end
 function _M.check(upstreams)
     for name, upstream in pairs(upstreams) do
         if type(name) ~= "string" then
-            return "must map names, which are strings, to upstreams"
+            return "must map names, which are strings, to upstreams, not " .. shown(name)
         end
         local wrong = check_one(upstream)
         if wrong then
@@ -181,7 +184,7 @@ end
 -- those that were.
 function _M.define(upstreams)
     if type(upstreams) ~= "table" then
-        error("upstreams must be a table", 2)
+        error("upstreams must be a table, not " .. shown(upstreams), 2)
     end
     local wrong = _M.check(upstreams)
     if wrong then
@@ -198,7 +201,7 @@ function _M.define(upstreams)
         list[#list + 1] = encoded[name]
     end
     list = serialize(list)
-    if lib.rpw_check_upstreams(list, #list) ~= 0 then
+    if lib.rpw_check_options(ffi_new("rpw_options", { upstreams = { list, #list } })) ~= 0 then
         error(last_error(), 2)
     end
     common = encoded
@@ -211,11 +214,17 @@ function _M.check_callouts(callouts)
         return nil
     end
     if type(callouts) ~= "table" then
-        return "must be \"upstreams\", \"any\", or a list of hosts"
+        return "must be \"upstreams\", \"any\", or a list of hosts, not " .. shown(callouts)
     end
-    for i = 1, #callouts do
-        if type(callouts[i]) ~= "string" or callouts[i] == "" or str_find(callouts[i], "\n") then
-            return "must be a list of hosts, each a string"
+    for place, host in pairs(callouts) do
+        if type(place) ~= "number" then
+            return "must be a list of hosts, without keys such as " .. shown(place)
+        end
+        if type(host) ~= "string" or host == "" or str_find(host, "\n", 1, true) then
+            return "must be a list of hosts, each a string such as \"host:port\", not " .. shown(host)
+        end
+        if host == "any" or host == "upstreams" then
+            return "must be " .. shown(host) .. " itself, not a list with it; in a list stand hosts"
         end
     end
     return nil
