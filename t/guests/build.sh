@@ -54,6 +54,7 @@ find_guests() {
     add rust hostcalls "$sum"
     add rust bench "$sum"
     add rust rust_demo "$(hash_of examples/rust-demo)"
+    add rust rust_minimal "$(hash_of examples/rust-minimal)"
 
     recipe=$(sha256sum "$SELF" | cut -d' ' -f1)
     for version in "${SDK_VERSIONS[@]}"; do
@@ -117,16 +118,14 @@ build_rust() {
     local cargo name released=$BUILD/rust/wasm32-wasip1/release packages=()
     cargo=$(scripts/toolchain.sh rust)
     for name in "$@"; do
-        [ "$name" = rust_demo ] || packages+=(-p "$name")
+        case $name in rust_*) ;; *) packages+=(-p "$name") ;; esac
     done
     export CARGO_TARGET_DIR=$BUILD/rust
     if [ ${#packages[@]} -gt 0 ]; then
         (cd t/guests/rust && "$cargo" build --quiet --release --locked "${packages[@]}")
     fi
-    if has rust_demo "$@"; then
-        (cd examples/rust-demo && "$cargo" build --quiet --release --locked)
-    fi
     for name in "$@"; do
+        case $name in rust_*) (cd "examples/${name/_/-}" && "$cargo" build --quiet --release --locked) ;; esac
         install_guest "$name" "$released/$name.wasm"
     done
 }

@@ -6,7 +6,8 @@
 # All its files are in a folder that every user may read. Where `plugin` names a
 # guest, `chain` is a chain of it, with `config`, loaded by init_by_lua; without
 # it nothing of this library is in the process. $PHASES in `locations` stands for
-# the chain's phases, or for nothing.
+# the chain's phases, or for nothing. `dict` is the size of its lua_shared_dict, or
+# '' for none.
 #
 # Waiting is by condition, bounded against hanging alone.
 
@@ -53,7 +54,7 @@ sub start {
     chmod 0755, $dir;
     my $self = bless {
         workers => 2, user => $> == 0 ? 'root' : '', config => '', main => '', http => '', options => '', before => '',
-        locations => '', wrap => [], %option, dir => $dir, port => free_port(),
+        locations => '', wrap => [], dict => '1m', %option, dir => $dir, port => free_port(),
     }, $class;
     mkdir "$dir/$_" for qw(logs tmp code);
     if ($self->{plugin}) {
@@ -80,10 +81,11 @@ sub write_conf {
     my $plugin = '';
     if ($self->{plugin}) {
         my $before = $self->{before};
+        my $dict = $self->{dict} && "lua_shared_dict proxy_wasm $self->{dict};";
         $plugin = <<"_END_";
     lua_package_path "$dir/lib/?.lua;;";
     lua_package_cpath "$dir/?.so;;";
-    lua_shared_dict proxy_wasm 1m;
+    $dict
     init_by_lua_block {
         local proxy_wasm = require "resty.proxy_wasm"
         proxy_wasm.cache_directory("$dir/code")

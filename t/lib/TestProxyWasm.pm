@@ -29,10 +29,15 @@
 #   callout        what another server does, which plugins know as the upstream
 #                  "callout"; `--- callout: echo` likewise
 #   plugin_log     every line that the plugins have logged, in order: those of
-#                  "p" bare, those of others after their name. A list of these
-#                  for several requests; a pattern is what all must match.
+#                  "p" bare, those of others after their name. Of several
+#                  requests each must leave these; a pattern is what they match.
 #
 # Lines of `config` and `http_config` come behind those.
+#
+# Blocks of t/hostcalls run in cargo tests, too (tests/hostcalls/table.rs), when
+# their sections are of the plain kinds:
+#
+#   only_nginx     why such a block needs nginx all the same
 #
 # In every section of configuration $GUESTS stands for the folder of the
 # compiled test guests and $TOP for the repository. In a section with the eval
@@ -76,8 +81,8 @@ my $ECHO = <<'_END_';
 _END_
 
 # Without what nginx adds, the action and who the client is, and without what is
-# said of a guest's imports when it is loaded.
-my $LINE = qr/\[proxy-wasm\] (?!\w: imports that)(?:p: )?\K.*?(?=(?: while [^,"]+)?, (?:client|context): |$)/;
+# said of a guest's imports and callbacks when it is loaded.
+my $LINE = qr/\[proxy-wasm\] (?!\w: (?:imports|callbacks) that)(?:p: )?\K.*?(?=(?: while [^,"]+)?, (?:client|context): |$)/;
 
 # Functions in variables: -Base gives named ones a $self.
 
@@ -176,6 +181,11 @@ Test::Nginx::Util::add_block_preprocessor(sub {
         $ours .= "$line\n" if $http_config !~ /^\s*$directive\b/m;
     }
     $block->set_value('http_config', $ours . $http_config);
+
+    # Where nginx is that slow, what it logs after the response comes later.
+    if ($ENV{TEST_NGINX_USE_VALGRIND} && !defined $block->wait) {
+        $block->set_value('wait', 1);
+    }
 
     if (!defined $block->request && !defined $block->raw_request
         && !defined $block->pipelined_requests)

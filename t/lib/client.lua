@@ -3,7 +3,7 @@
 --
 --     local client = dofile("$TOP/t/lib/client.lua")
 
-local lib = require("resty.proxy_wasm.lib").lib
+local wasm = require "resty.proxy_wasm"
 
 
 local _M = {}
@@ -184,10 +184,34 @@ function _M.wait(condition, times)
 end
 
 
--- Says in the answer whether every http context comes to its end.
+-- Waits until a plugin that has failed may have its next instance: not at all, but
+-- where a start takes long, as under valgrind.
+function _M.until_restart()
+    return _M.wait(function()
+        for _, plugin in ipairs(wasm.status().plugins) do
+            if plugin.back_off > 0 then
+                return false
+            end
+        end
+        return true
+    end)
+end
+
+
+-- True when every http context has come to its end, as the library sees to it.
+function _M.all_ended()
+    for _, plugin in ipairs(wasm.status().plugins) do
+        if plugin.http_contexts > 0 then
+            return false
+        end
+    end
+    return true
+end
+
+
+-- Says in the answer whether they do.
 function _M.no_context_left()
-    local none = _M.wait(function() return lib.rpw_sweep() == 0 end)
-    ngx.say(none and "no context left" or "contexts are left")
+    ngx.say(_M.wait(_M.all_ended) and "no context left" or "contexts are left")
 end
 
 

@@ -43,11 +43,10 @@ def fail(request, context):
 
 
 def slow(request, context):
-    """The message, after so many milliseconds."""
+    """The message, after so many milliseconds or when it is cancelled."""
     cancelled = threading.Event()
     context.add_callback(cancelled.set)
-    if cancelled.wait(int(request) / 1000):
-        print("cancelled", flush=True, file=sys.stderr)
+    cancelled.wait(int(request) / 1000)
     return request
 
 
@@ -131,9 +130,9 @@ def read(path):
 
 def main():
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=20), options=options)
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=100), options=options)
     server.add_generic_rpc_handlers((handler(),))
-    ports = [server.add_insecure_port("127.0.0.1:0")]
+    ports = [server.add_insecure_port("0.0.0.0:0")]
     if len(sys.argv) > 1:
         certificate, key = (read(path) for path in sys.argv[1:3])
         credentials = grpc.ssl_server_credentials([(key, certificate)])

@@ -150,6 +150,11 @@ func onConfigure(root, size uint32) uint32 {
 		call("configure", 0, "/configure")
 		proxySetTickPeriodMilliseconds(20)
 	}
+	if configuration == "grpc" {
+		grpcCall("configure", 0, "Echo", "hello from configure")
+		grpcStream("configure, a stream,", 0, "configured")
+		proxySetTickPeriodMilliseconds(20)
+	}
 	return 1
 }
 
@@ -165,6 +170,18 @@ func onRequestHeaders(context, count, endOfStream uint32) uint32 {
 		return actionPause
 	case path == "/go-callout":
 		if call("request", context, "/request") {
+			return actionPause
+		}
+	case path == "/go-grpc-call":
+		if grpcCall("request", context, "Echo", "hello from request") {
+			return actionPause
+		}
+	case path == "/go-grpc-fail":
+		if grpcCall("request", context, "Fail", "7 not you") {
+			return actionPause
+		}
+	case path == "/go-grpc-stream":
+		if grpcStream("request, a stream,", context, "requested") {
 			return actionPause
 		}
 	case path == "/go-panic":
@@ -194,6 +211,11 @@ func onRequestHeaders(context, count, endOfStream uint32) uint32 {
 //go:wasmexport proxy_on_tick
 func onTick(root uint32) {
 	proxySetTickPeriodMilliseconds(0)
+	if configuration == "grpc" {
+		grpcCall("tick", 0, "Echo", "hello from tick")
+		grpcStream("tick, a stream,", 0, "ticked")
+		return
+	}
 	call("tick", 0, "/tick")
 }
 

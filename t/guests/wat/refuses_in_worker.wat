@@ -1,4 +1,4 @@
-;; Accepts its configuration once, in the master, and never again: no worker has an instance of it.
+;; Accepts its start once, in the master, and never again: no worker has an instance of it. Refuses its configuration, or with a VM configuration already its start. Accepts a configuration that is not empty, always.
 (module
   (import "env" "proxy_get_shared_data" (func $get (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_set_shared_data" (func $set (param i32 i32 i32 i32 i32) (result i32)))
@@ -6,9 +6,15 @@
   (memory (export "memory") 1)
   (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))
   (data (i32.const 0) "k")
-  (func (export "proxy_on_configure") (param i32 i32) (result i32)
+  (global $decided (mut i32) (i32.const 0))
+  (func $decide (result i32)
+    (global.set $decided (i32.const 1))
     (if (i32.eqz (call $get (i32.const 0) (i32.const 1) (i32.const 32) (i32.const 36) (i32.const 40)))
       (then (return (i32.const 0))))
     (drop (call $set (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0)))
     (i32.const 1))
+  (func (export "proxy_on_vm_start") (param i32 i32) (result i32)
+    (if (result i32) (local.get 1) (then (call $decide)) (else (i32.const 1))))
+  (func (export "proxy_on_configure") (param i32 i32) (result i32)
+    (if (result i32) (i32.or (global.get $decided) (local.get 1)) (then (i32.const 1)) (else (call $decide))))
   (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0)))

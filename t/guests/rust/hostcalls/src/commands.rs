@@ -312,15 +312,15 @@ impl Runner<'_> {
             "grpc_call" => self.grpc_call(args)?,
             "grpc_stream" => self.grpc_stream(args)?,
             "grpc_send" => Call::new("proxy_grpc_send")
-                .number(grpc_token(args)?)
+                .number(self.grpc_token(args)?)
                 .data(self.bytes(args, 2)?)
                 .number(u64::from(args.bool(3)?))
                 .run()?,
             "grpc_cancel" => Call::new("proxy_grpc_cancel")
-                .number(grpc_token(args)?)
+                .number(self.grpc_token(args)?)
                 .run()?,
             "grpc_close" => Call::new("proxy_grpc_close")
-                .number(grpc_token(args)?)
+                .number(self.grpc_token(args)?)
                 .run()?,
             "grpc_status" => Call::new("proxy_get_status")
                 .number_out()
@@ -570,6 +570,17 @@ impl Runner<'_> {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|(_, value)| *value)
+    }
+
+    /// A token, `last` for that of the latest gRPC call or stream, or `$name`.
+    fn grpc_token(&self, args: Args) -> Result<u64, String> {
+        match &*self.bytes(args, 1)? {
+            b"last" => Ok(memory(|memory| memory.last_grpc)),
+            token => std::str::from_utf8(token)
+                .ok()
+                .and_then(|token| token.parse().ok())
+                .ok_or_else(|| "no token".to_owned()),
+        }
     }
 
     /// A word's bytes, or the variable's that it names by `$name`.
@@ -832,14 +843,6 @@ fn remember_queue(name: Vec<u8>, reply: Reply) -> Reply {
         memory(|memory| memory.queues.insert(name, token));
     }
     reply
-}
-
-/// A token, or `last` for that of the latest gRPC call or stream.
-fn grpc_token(args: Args) -> Result<u64, String> {
-    if args.get(1)?.bytes == b"last" {
-        return Ok(memory(|memory| memory.last_grpc));
-    }
-    args.number(1)
 }
 
 fn remember_grpc(result: Result<u32, proxy_wasm::types::Status>) -> Reply {
