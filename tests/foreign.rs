@@ -3,6 +3,7 @@
 use std::ptr::null;
 
 use resty_proxy_wasm::capi::*;
+use resty_proxy_wasm::plugin::foreign::{begun, question as youngest};
 
 /// Asks for "f" in every callback of a start, and recurses without end for the
 /// configuration "deep", traps for "trap".
@@ -68,33 +69,44 @@ fn configure(plugin: *const rpw_plugin, configuration: &str) -> i32 {
     }
 }
 
-fn register(there: bool) {
+/// Gives the number of "f".
+fn register(there: bool) -> u32 {
     // SAFETY: a string.
     unsafe { rpw_foreign_register(c"f".as_ptr(), 1, there.into()) }
 }
 
-/// Number, name and argument of the youngest question.
-fn question() -> Option<(u32, String, String)> {
-    let mut question = rpw_question {
-        number: 0,
-        name: NO_STR,
-        argument: NO_STR,
+/// Number, callee and argument of what the youngest call waits for.
+fn question() -> Option<(u32, u32, String)> {
+    youngest(|number, callee, argument| {
+        let argument = String::from_utf8_lossy(argument).into_owned();
+        (number, callee, argument)
+    })
+}
+
+/// The same of the last call that came to wait, as Lua sees it.
+fn seen() -> (u32, u32, String) {
+    // SAFETY: it is there as long as the thread.
+    parts(unsafe { &*rpw_foreign_question() })
+}
+
+fn parts(question: &rpw_question) -> (u32, u32, String) {
+    let argument = rpw_str {
+        data: question.argument,
+        len: question.argument_len,
     };
-    // SAFETY: writable, and the strings are valid until it is answered.
-    unsafe {
-        (rpw_foreign_question(&mut question) == 0).then(|| {
-            (
-                question.number,
-                text(question.name),
-                text(question.argument),
-            )
-        })
-    }
+    // SAFETY: the argument is valid until the question is answered.
+    let argument = unsafe { text(argument) };
+    (question.number, question.callee, argument)
 }
 
 fn answer(number: u32, status: i32, result: &str) -> i32 {
+    let (data, len) = (result.as_ptr().cast(), result.len() as i32);
     // SAFETY: a string.
-    unsafe { rpw_foreign_answer(number, status, result.as_ptr().cast(), result.len() as i32) }
+    let given = unsafe { rpw_foreign_answer(number, status, data, len) };
+    if given == RPW_FOREIGN {
+        assert_eq!(Some(seen()), question());
+    }
+    given
 }
 
 /// # Safety
@@ -133,11 +145,12 @@ fn without_a_registered_function_nothing_waits() {
 
 #[test]
 fn a_call_waits_and_goes_on_with_the_result() {
-    register(true);
+    let f = register(true);
     let plugin = load();
     assert_eq!(configure(plugin, ""), RPW_FOREIGN);
-    let (number, name, argument) = question().unwrap();
-    assert_eq!((&*name, &*argument), ("f", "argument"));
+    let (number, callee, argument) = question().unwrap();
+    assert_eq!(Some(seen()), question());
+    assert_eq!((callee, &*argument), (f, "argument"));
     // Meanwhile the plugin is busy; to look at what it waits for changes nothing.
     assert_eq!(configure(plugin, ""), -1);
     assert!(error().starts_with("the plugin is busy"));
@@ -259,6 +272,37 @@ fn every_stack_is_used_again() {
     // Other tests have stacks and instances of their own meanwhile.
     assert!(maps() < before + 1000, "{before} {}", maps());
     register(false);
+}
+
+/// Who cannot ask for a function of Lua's, or where Lua has none, pays nothing.
+#[test]
+fn only_calls_that_may_wait_have_stacks_of_their_own() {
+    const WITHOUT: &str = r#"(module
+        (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+        (func (export "proxy_abi_version_0_2_1"))
+        (memory (export "memory") 2)
+        (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+        (func (export "proxy_on_foreign_function") (param i32 i32 i32)))"#;
+    let with = load();
+    let without = load_guest(WITHOUT);
+    register(true);
+    assert_eq!(configure(with, ""), RPW_FOREIGN);
+    assert_eq!(answer(question().unwrap().0, RPW_ANSWER_OK, "yes\0"), 0);
+    let with = rpw_root_made();
+    let before = begun();
+    assert_eq!(configure(without, ""), 0);
+    let without = rpw_root_made();
+    // SAFETY: alive.
+    let call = |root| unsafe { rpw_on_foreign_function(root, 1, null(), 0) };
+    assert_eq!(call(without), 0);
+    assert_eq!(begun(), before);
+    assert_eq!(call(with), 0);
+    assert_eq!(begun(), before + 1);
+    register(false);
+    assert_eq!(call(with), 0);
+    assert_eq!(begun(), before + 1);
+    free(with);
+    free(without);
 }
 
 /// Not a test of the suite: `cargo test --release --test foreign -- --ignored

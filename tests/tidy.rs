@@ -6,6 +6,9 @@ mod tidy {
     mod building;
     mod documents;
     mod form;
+    mod interface;
+    mod limits;
+    mod mirror;
     mod rooms;
     mod source;
 }

@@ -325,18 +325,22 @@ set_body(response_body 0 0 x) = OK
 
 
 
-=== TEST 16: late: the request body can be read in the response, and written to no effect
+=== TEST 16: late: the request body can be read in the response; to write it is logged and answered with OK
 --- plugin
 response_headers get_body request_body
-log get_body request_body
 response_headers set_body request_body 0 0 x
+log get_body request_body
+log set_body request_body 0 0 x
 --- request
 POST /t
 abc
 --- plugin_log
 get_body(request_body) = OK "abc"
+buffer 0 is not changed: it is not to be written here
 set_body(request_body 0 0 x) = OK
-get_body(request_body) = OK "xabc"
+get_body(request_body) = OK "abc"
+buffer 0 is not changed: it is not to be written here
+set_body(request_body 0 0 x) = OK
 
 
 
@@ -399,3 +403,64 @@ get_body(request_body) = OK "abc"
 request_headers proxy_get_configuration **
 --- plugin_log
 proxy_get_configuration(**) = OK "request_headers proxy_get_configuration **\n"
+
+
+
+=== TEST 20: late: the request body of a request that is on its way
+--- plugin
+request_body remember
+request_body tick 10
+tick set_effective_context origin
+tick set_body request_body 0 0 x
+tick get_body request_body
+tick set_property ngx.ticked yes
+tick tick 0
+--- location
+set $ticked "";
+content_by_lua_block {
+    while ngx.var.ticked == "" do
+        ngx.sleep(0.01)
+    end
+    ngx.req.read_body()
+    ngx.say(ngx.req.get_body_data())
+}
+--- request
+POST /t
+abc
+--- response_body
+abc
+--- plugin_log
+tick(10) = OK
+set_effective_context(origin) = OK
+buffer 0 is not changed: it is not to be written here
+set_body(request_body 0 0 x) = OK
+get_body(request_body) = OK "abc"
+set_property(ngx.ticked yes) = OK
+tick(0) = OK
+
+
+
+=== TEST 21: paused: a request body is written behind the continue, before the request goes on
+--- plugin
+request_body http_call callout 1000
+request_body pause
+http_call_response set_body request_body 0 0 one,
+http_call_response continue request
+http_call_response set_body request_body 0 0 two,
+--- callout
+return 200 "answer";
+--- location
+content_by_lua_block {
+    ngx.req.read_body()
+    ngx.say(ngx.req.get_body_data())
+}
+--- request
+POST /t
+abc
+--- response_body
+two,one,abc
+--- plugin_log
+http_call(callout 1000) = OK 1
+set_body(request_body 0 0 one,) = OK
+continue(request) = OK
+set_body(request_body 0 0 two,) = OK

@@ -110,7 +110,7 @@ callouts = "any",
 --- response_body
 hello
 --- plugin_log
-a callout to "nowhere/at/all" is refused: the upstream address is not of the form host, host:port, [ipv6]:port or unix:/path
+a callout to "nowhere/at/all" is refused: the upstream address has a path: it is host, host:port, [ipv6]:port or unix:/path, each also behind http:// or https://, and the path is the callout's own (:path)
 http_call(nowhere/at/all 1000) = BAD_ARGUMENT
 a callout to "" is refused: the upstream address is empty
 http_call("" 1000 :authority=a) = BAD_ARGUMENT
@@ -242,3 +242,20 @@ request_headers proxy_get_status * * 0xfffffffd
 proxy_get_status(0xfffffffd * *) = INVALID_MEMORY_ACCESS
 proxy_get_status(* 0xfffffffd *) = INVALID_MEMORY_ACCESS
 proxy_get_status(* * 0xfffffffd) = INVALID_MEMORY_ACCESS
+
+
+
+=== TEST 11: call: an address that is none
+--- plugin
+request_headers proxy_http_call "h:70000" {:method=GET,:path=/,:authority=a} "" "" 1000 *
+request_headers proxy_http_call "h:" {:method=GET,:path=/,:authority=a} "" "" 1000 *
+request_headers proxy_http_call ":80" {:method=GET,:path=/,:authority=a} "" "" 1000 *
+--- plugin_options
+callouts = "any",
+--- plugin_log
+a callout to "h:70000" is refused: the upstream address's port is not a number from 1 to 65535
+proxy_http_call("h:70000" {:method=GET,:path=/,:authority=a} "" "" 1000 *) = BAD_ARGUMENT
+a callout to "h:" is refused: the upstream address's port is not a number from 1 to 65535
+proxy_http_call("h:" {:method=GET,:path=/,:authority=a} "" "" 1000 *) = BAD_ARGUMENT
+a callout to ":80" is refused: the upstream address is not of the form host, host:port, [ipv6]:port or unix:/path, each also behind http:// or https://
+proxy_http_call(":80" {:method=GET,:path=/,:authority=a} "" "" 1000 *) = BAD_ARGUMENT

@@ -71,10 +71,12 @@ foreign(resolve) = NOT_FOUND
 --- plugin
 request_headers foreign nobody arg
 request_headers foreign ""
+request_headers foreign Compress
 request_headers foreign clear_route_cache
 --- plugin_log
 foreign(nobody arg) = NOT_FOUND
 foreign("") = NOT_FOUND
+foreign(Compress) = NOT_FOUND
 foreign(clear_route_cache) = OK ""
 
 
@@ -664,10 +666,10 @@ GET /tell
 --- response_body
 true
 true
-id must be a number from 0 to 4294967295
-id must be a number from 0 to 4294967295
-data must be a string or nil
-ctx must be what on_configure() gave
+id must be a number from 0 to 4294967295, not -1
+id must be a number from 0 to 4294967295, not 1.5
+data must be a string or nil, not 1
+ctx must be what on_configure() gave, not "ctx"
 --- error_log eval
 [
     'get_body(call_data) = OK ""',
@@ -700,15 +702,26 @@ foreign("a\0b") = OK "odd name"
 
 === TEST 25: Lua has no memory between the question and the answer: the guest gets 10, and the plugin is not busy
 --- prepare
-local library = require "resty.proxy_wasm.lib"
-local to_string = library.to_string
-library.to_string = function(text)
-    if no_memory then
+require "resty.proxy_wasm.lib"
+local ffi = require "ffi"
+local own = coroutine._create and "_create" or "create"
+local ffi_string, create = ffi.string, coroutine[own]
+-- What takes memory there, in turn.
+ffi.string = function(...)
+    if no_memory == "string" then
         error("not enough memory")
     end
-    return to_string(text)
+    return ffi_string(...)
+end
+coroutine[own] = function(...)
+    if no_memory == "create" then
+        error("not enough memory")
+    end
+    return create(...)
 end
 package.loaded["resty.proxy_wasm.foreign"] = nil
+require "resty.proxy_wasm.foreign"
+ffi.string, coroutine[own] = ffi_string, create
 require("resty.proxy_wasm").register_foreign_function("echo", function(argument)
     return argument
 end)
@@ -716,17 +729,17 @@ end)
 request_headers foreign echo one
 --- location
 content_by_lua_block {
-    no_memory = false
+    no_memory = nil
     ngx.say("hello")
 }
 --- config
     location = /drive {
         content_by_lua_block {
             local client = dofile("$TOP/t/lib/client.lua")
-            no_memory = true
-            ngx.say(client.outcome("/t"))
-            no_memory = false
-            ngx.say(client.outcome("/t"))
+            for _, what in ipairs { "create", "string", "nothing" } do
+                no_memory = what
+                ngx.say(client.outcome("/t"))
+            end
         }
     }
 --- request
@@ -734,11 +747,45 @@ GET /drive
 --- response_body
 200 hello
 200 hello
+200 hello
 --- grep_error_log eval: qr/foreign\(echo one\) = .*?(?=,)/
 --- grep_error_log_out
+foreign(echo one) = INTERNAL_FAILURE
 foreign(echo one) = INTERNAL_FAILURE
 foreign(echo one) = OK "one"
 --- error_log
 a foreign function cannot be called
+the foreign function "echo" failed: 
+not enough memory
 --- no_error_log
 is busy
+
+
+
+=== TEST 26: a yield in the body filter: the response is cut off, the log names the function, the plugin goes on
+--- prepare
+require("resty.proxy_wasm").register_foreign_function("yields", function() coroutine.yield() end)
+--- plugin
+response_body if_header x-yield yes foreign yields
+log foreign yields
+--- config
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            ngx.say(client.outcome("/t", "X-Yield: yes\r\n"))
+            ngx.say(client.outcome("/t"))
+            client.no_context_left()
+        }
+    }
+--- request
+GET /drive
+--- response_body
+cut
+200 hello
+no context left
+--- error_log
+the foreign function "yields" yielded
+the response is cut off: the foreign function "yields" yielded
+foreign(yields) = INTERNAL_FAILURE
+--- no_error_log
+[alert]

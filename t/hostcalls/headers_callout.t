@@ -30,7 +30,7 @@ content_by_lua_block {
 --- plugin_log
 http_call(callout 1000) = OK 1
 http_call_response: context=2 token=1 num_headers=5 body_size=2 num_trailers=0
-get_pairs(call_response) = OK 5 ":status"="201" "x-two"="a" "x-two"="b" "content-length"="2" "x-bytes"=0xff
+get_pairs(call_response) = OK 5 ":status"="201" "x-two"="a" "content-length"="2" "x-two"="b" "x-bytes"=0xff
 get_map_size(call_response) = OK 45
 get_header(call_response :status) = OK "201"
 get_header(call_response X-TWO) = OK "a"

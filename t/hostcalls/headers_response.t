@@ -6,6 +6,20 @@
 use lib 't/lib';
 use TestProxyWasm 'no_plan';
 
+# A server whose answers have a name with an underscore.
+our $UNDERSCORED = <<'_EOC_';
+    server {
+        listen unix:$TEST_NGINX_HTML_DIR/u.sock;
+        lua_transform_underscores_in_response_headers off;
+        location / {
+            content_by_lua_block {
+                ngx.header["x_foo"] = "1"
+                ngx.say("hi")
+            }
+        }
+    }
+_EOC_
+
 no_long_string();
 run_tests();
 
@@ -404,7 +418,29 @@ get_pairs(response) = OK 5 ":status"="202" "x-b"="1" "x-a"="2" "x-b"="3" "conten
 
 
 
-=== TEST 14: set_pairs: a malformed map is logged and changes nothing
+=== TEST 14: set_pairs: a plugin that writes back what it has read leaves the length
+--- plugin_options: response_body = false,
+--- plugin
+response_headers set_pairs response :status=200 content-type=text/plain content-length=5 x-added=1
+--- location
+content_by_lua_block {
+    ngx.header.content_type = "text/plain"
+    ngx.header.content_length = 5
+    ngx.say("body")
+}
+--- response_body
+body
+--- response_headers
+content-length: 5
+content-type: text/plain
+x-added: 1
+!Transfer-Encoding
+--- plugin_log
+set_pairs(response :status=200 content-type=text/plain content-length=5 x-added=1) = OK
+
+
+
+=== TEST 15: set_pairs: a malformed map is logged and changes nothing
 --- plugin
 response_headers proxy_set_header_map_pairs 2 "\x02\0\0\0xxxx"
 response_headers get_header response x-old
@@ -422,7 +458,7 @@ get_header(response x-old) = OK "1"
 
 
 
-=== TEST 15: request phases: there are none yet to read; what is set stays through the response
+=== TEST 16: request phases: there are none yet to read; what is set stays through the response
 --- plugin
 request_headers get_pairs response
 request_headers get_header response :status
@@ -444,7 +480,7 @@ get_header(response x-early) = OK "1"
 
 
 
-=== TEST 16: after the headers: they can be read, and not be changed, which is logged and answered with OK
+=== TEST 17: after the headers: they can be read, and not be changed, which is logged and answered with OK
 --- plugin
 response_body if_eos true get_header response x-one
 response_body if_eos true set_header response x-late 1
@@ -475,7 +511,7 @@ set_header(response x-late 1) = OK
 
 
 
-=== TEST 17: chain: the later plugin sees what the earlier one changed
+=== TEST 18: chain: the later plugin sees what the earlier one changed
 --- plugin
 response_headers set_header response x-one changed
 response_headers remove_header response x-two
@@ -503,15 +539,85 @@ q: response_headers: context=2 num_headers=2 end_of_stream=false
 
 
 
-=== TEST 18: many: all of them are listed
+=== TEST 19: many: all of them are listed
 --- plugin
 response_headers echo_params
---- location
-content_by_lua_block {
-    for i = 1, 150 do
-        ngx.header["X-" .. i] = i
-    end
-    ngx.say("body")
-}
+--- location eval
+my $headers = CORE::join "", map { "ngx.header[\"X-$_\"] = $_\n" } 1 .. 150;
+"content_by_lua_block {\n${headers}ngx.say(\"body\")\n}"
 --- plugin_log
 response_headers: context=2 num_headers=152 end_of_stream=false
+
+
+
+=== TEST 20: date and server: set and removed; nginx writes its own only where no plugin has said anything
+--- plugin
+response_headers get_header response date
+response_headers get_header response server
+response_headers if_header x-do set set_header response date Yesterday
+response_headers if_header x-do set set_header response server mine
+response_headers if_header x-do remove remove_header response date
+response_headers if_header x-do remove remove_header response server
+--- config
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            for _, what in ipairs { "nothing", "set", "remove" } do
+                local sock = client.send("/t", "Connection: close\r\nX-Do: " .. what .. "\r\n")
+                local head = assert(sock:receive("*a")):match("^(.-)\r\n\r\n")
+                ngx.say(what, ": ", head:match("\r\n[Dd]ate: (%a+)"), ", ", head:match("\r\n[Ss]erver: (%l+)"))
+            end
+        }
+    }
+--- request
+GET /drive
+--- response_body_like eval
+qr/\Anothing: [A-Z][a-z][a-z], nginx
+set: Yesterday, mine
+remove: nil, nil
+\z/
+--- plugin_log
+get_header(response date) = NOT_FOUND
+get_header(response server) = NOT_FOUND
+get_header(response date) = NOT_FOUND
+get_header(response server) = NOT_FOUND
+set_header(response date Yesterday) = OK
+set_header(response server mine) = OK
+get_header(response date) = NOT_FOUND
+get_header(response server) = NOT_FOUND
+remove_header(response date) = OK
+remove_header(response server) = OK
+
+
+
+=== TEST 21: underscores: with nginx's directive they are characters like others
+--- plugin
+response_headers get_header response x_foo
+response_headers remove_header response x_foo
+response_headers set_header response x_bar 2
+--- http_config eval
+"lua_transform_underscores_in_response_headers off;\n$::UNDERSCORED"
+--- location
+proxy_pass http://unix:$TEST_NGINX_HTML_DIR/u.sock;
+--- plugin_log
+get_header(response x_foo) = OK "1"
+remove_header(response x_foo) = OK
+set_header(response x_bar 2) = OK
+--- raw_response_headers_like: x_bar: 2
+--- raw_response_headers_unlike: x_foo
+
+
+
+=== TEST 22: underscores: without it they are dashes to plugins, as DIFFERENCES says
+--- plugin
+response_headers get_header response x_foo
+response_headers remove_header response x_foo
+response_headers set_header response x_bar 2
+--- http_config eval: $::UNDERSCORED
+--- location
+proxy_pass http://unix:$TEST_NGINX_HTML_DIR/u.sock;
+--- plugin_log
+get_header(response x_foo) = NOT_FOUND
+remove_header(response x_foo) = OK
+set_header(response x_bar 2) = OK
+--- raw_response_headers_like: x_foo: 1[^!]*x-bar: 2

@@ -121,4 +121,4 @@ get_header(request x-bytes) = OK 0x61ff
         content_by_lua_block { ngx.say(ok, " ", (err:match("option.*"))) }
     }
 --- response_body
-false option "non_utf8_headers" must be one of: drop, keep
+false option "non_utf8_headers" must be "drop" or "keep", not "lossy"

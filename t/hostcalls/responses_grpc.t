@@ -58,7 +58,7 @@ Content-Type: application/grpc
 --- response_body
 --- response_headers
 content-type: application/grpc
-content-length: 0
+!content-length
 grpc-status: 16
 grpc-message: who?
 !x-old

@@ -69,6 +69,7 @@ enqueue(0 item) = NOT_FOUND
 === TEST 4: full: an item without room is logged and answers an error that SDKs expect; what was there stays
 --- http_config
     lua_shared_dict proxy_wasm 100k;
+--- plugin_options: max_shared_bytes = 2^30,
 --- plugin
 request_headers register_queue jobs
 request_headers enqueue jobs kept
@@ -93,7 +94,8 @@ request_headers register_queue jobs
 request_headers enqueue jobs fill:20000000:x
 request_headers dequeue jobs
 --- plugin_log
-register_queue(fill:70000:n) = BAD_ARGUMENT
+a queue is refused: its name is too long
+register_queue(fill:70000:n) = OK 0
 register_queue(jobs) = OK 1
 an item of a shared queue is refused: it is too large
 enqueue(jobs fill:20000000:x) = NOT_FOUND
@@ -124,3 +126,33 @@ proxy_enqueue_shared_queue(1 "item") = OK
 proxy_dequeue_shared_queue(1 0xfffffffd *) = INVALID_MEMORY_ACCESS
 proxy_dequeue_shared_queue(1 **) = OK "item"
 proxy_dequeue_shared_queue(1 **) = EMPTY
+
+
+
+=== TEST 7: limits: more queues than a VM id may have; those that are there work on
+--- plugin
+configure register_queue jobs
+request_headers register_queue more
+request_headers register_queue jobs
+request_headers enqueue jobs item
+request_headers dequeue jobs
+--- location
+# What counts them.
+set_by_lua_block $counted {
+    local dict = ngx.shared.proxy_wasm
+    for _, key in ipairs(dict:get_keys(0)) do
+        if key:sub(1, 4) == "pw:Q" and #key > 4 then
+            dict:set(key, 1000)
+        end
+    end
+    return ""
+}
+content_by_lua_block { ngx.say("hello") }
+--- plugin_log eval
+qr/\A(?:register_queue\(jobs\) = OK 1
+){1,2}a queue is refused: a VM id has no more than 1000
+register_queue\(more\) = OK 0
+register_queue\(jobs\) = OK 1
+enqueue\(jobs item\) = OK
+dequeue\(jobs\) = OK "item"
+\z/

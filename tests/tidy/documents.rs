@@ -96,6 +96,20 @@ fn the_readme_says_what_is_not_built() {
 }
 
 #[test]
+fn the_plugin_in_the_documents_is_the_one_that_is_built() {
+    let document = Source::read("docs/PLUGINS.md");
+    let mut report = Report::default();
+    for (file, language) in [("Cargo.toml", "toml"), ("src/lib.rs", "rust")] {
+        let source = Source::read(&format!("examples/rust-minimal/{file}"));
+        let block = format!("`{file}`:\n\n```{language}\n{}```\n", source.text);
+        if !document.text.contains(&block) {
+            report.of(&document, format!("does not show {}", source.path));
+        }
+    }
+    report.done();
+}
+
+#[test]
 fn the_support_table_lists_the_callbacks() {
     let source = Source::read("src/callbacks.rs");
     let code = source.code();
@@ -117,15 +131,22 @@ fn the_support_table_lists_the_callbacks() {
 
 #[test]
 fn the_support_table_lists_the_attributes() {
-    let source = Source::read("src/hostcalls/properties.rs");
+    let source = Source::read("src/hostcalls/properties/attributes.rs");
     let text = source.without_comments();
     let start = text.find("\nconst ATTRIBUTES").expect("the attributes");
     let table = &text[start..start + text[start..].find("\n};\n").expect("their end")];
-    let mut rows = Vec::new();
-    for (at, _) in table.match_indices("&[b\"") {
-        let path = table[at..].split(']').next().unwrap_or_default();
-        let segments: Vec<&str> = path.split('"').skip(1).step_by(2).collect();
-        rows.push(format!("| `{}` |", segments.join(".")));
+    let table: String = table.split_whitespace().collect();
+    let (mut rows, mut group, mut before) = (Vec::new(), "", "");
+    // `(b"group",&[(b"name",Source),…]),…`, and a Source may be `Text(b"…")`.
+    for part in table.split("(b\"") {
+        let (name, rest) = part.split_once('"').unwrap_or_default();
+        if rest.starts_with(",&[") {
+            group = name;
+        } else if before.ends_with(['[', ',']) {
+            let path = format!("{group}.{}", name.replace("\\0", "."));
+            rows.push(format!("| `{}` |", path.trim_end_matches('.')));
+        }
+        before = part;
     }
     assert!(rows.len() > 20, "a file that this test cannot read");
     let mut report = Report::default();

@@ -1,5 +1,5 @@
-# Imports: what nobody has, what is not built (src/hostcalls/table.rs,
-# src/hostcalls/env.rs, src/plugin/link.rs).
+# What holds for all host functions: imports that nobody has, what is not built,
+# pointers, maps (src/hostcalls/table.rs, src/plugin/link.rs).
 
 use lib 't/lib';
 use TestProxyWasm 'no_plan';
@@ -41,17 +41,7 @@ env.proxy_done has another signature here
 
 
 
-=== TEST 3: compilers: the helpers of emscripten and AssemblyScript are there, abort says why
---- plugin_guest: import_emscripten
---- plugin
---- error_code: 503
---- error_log
-p: pthread_equal: 01
-p: abort: why at a.ts:3:14
-the guest aborted
-
-
-=== TEST 4: not built: a row that is not answers UNIMPLEMENTED
+=== TEST 3: not built: a row that is not answers UNIMPLEMENTED
 --- plugin_guest: unbuilt_imports
 --- plugin
 --- response_body
@@ -64,7 +54,7 @@ env.proxy_remove_metric is not implemented, env.proxy_delete_timer is not implem
 
 
 
-=== TEST 5: pointers: at the edges of the memory, unaligned ones, and empty ones anywhere
+=== TEST 4: pointers: at the edges of the memory, unaligned ones, and empty ones anywhere
 --- plugin_guest: pointers
 --- plugin
 --- response_body
@@ -98,7 +88,7 @@ empty beyond the end: 00
 
 
 
-=== TEST 6: maps: those that contradict themselves are bad arguments of a callout and change no headers; every way to say empty is none
+=== TEST 5: maps: those that contradict themselves are bad arguments of a callout and change no headers; every way to say empty is none
 --- plugin_guest: maps
 --- plugin
 --- response_body
