@@ -191,3 +191,44 @@ quiet
 --- wait: 2.5
 --- plugin_log
 log: context=2
+
+
+
+=== TEST 8: end: the client hangs up while its body is with the plugin, and nginx looks (lua_check_client_abort)
+--- plugin eval
+$::STEPS . <<'_EOC_'
+request_body http_call slow 20000
+request_body pause
+http_call_response continue request
+_EOC_
+--- plugin_options eval: 'upstreams = { slow = "unix:$TEST_NGINX_HTML_DIR/backend.sock" },'
+--- backend
+content_by_lua_block {
+    asked = true
+    while not released do
+        ngx.sleep(0.01)
+    end
+}
+--- location
+content_by_lua_block { ngx.say("hello") }
+--- config
+    lua_check_client_abort on;
+
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            local sock = client.send("/t", "Content-Length: 4\r\n")
+            assert(sock:send("body"))
+            client.wait(function() return asked end)
+            sock:close()
+            client.no_context_left()
+            client.mark("the upstream answers")
+            released = true
+        }
+    }
+--- request
+GET /drive
+--- response_body
+no context left
+--- grep_error_log eval: qr/(?:p: |\] )\K(?:\w+: context=2(?: root=1)?|-- the upstream answers)/
+--- grep_error_log_out eval: "$::WHOLE-- the upstream answers\n"

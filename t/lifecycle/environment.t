@@ -115,7 +115,7 @@ SKIP: {
 
 # Code that lies where nothing may be executed is read, not mapped.
 SKIP: {
-    skip 'mounts need root', 6 if $> != 0;
+    skip 'mounts need root', 10 if $> != 0;
     my $unshare = system('unshare -m true 2>/dev/null') == 0 ? '--propagation=private' : '--propagation=unchanged';
     my $nginx = start(locations => $SERVED . <<"_END_");
         location = /large {
@@ -134,16 +134,20 @@ SKIP: {
         }
 _END_
     my $ask = sub { ($nginx->get('/large'))[1] };
-    # What is not on disk is compiled while requests fail, what is there is there at once.
+    # A thread reads it, while requests fail.
     is($ask->(), "nil false\n", 'noexec: a large module is compiled');
     ok($nginx->wait_for('code', sub { $ask->() =~ /^true/ }),
         'noexec: and kept');
+    $nginx->stop;
+    ok($nginx->launch, 'noexec: nginx starts again');
+    ok($nginx->wait_for('code', sub { $ask->() =~ /^true/ }), 'noexec: the code is found');
     is($ask->(), "true true\n", 'noexec: where it may be executed, it is mapped');
     $nginx->stop;
     $nginx->{wrap} = ['unshare', '-m', $unshare, 'sh', '-c',
         'mount --bind "$0" "$0" && mount --make-private "$0" && mount -o remount,bind,noexec "$0" && exec "$@"',
         "$nginx->{dir}/code"];
     ok($nginx->launch, 'noexec: nginx starts');
+    ok($nginx->wait_for('code', sub { $ask->() =~ /^true/ }), 'noexec: the code is found');
     is($ask->(), "true false\n", 'noexec: where not, it is read');
     ends($nginx, 'noexec: it is read');
 }
@@ -151,8 +155,22 @@ _END_
 # A new VM for each request, and all in it.
 {
     # Without ticks, whose timers keep their VM.
-    my $nginx = start(http => 'lua_code_cache off;', config => "response_headers set_header response x-plugin yes\n");
+    my $nginx = start(http => 'lua_code_cache off;', config => "response_headers set_header response x-plugin yes\n",
+        locations => $SERVED . <<"_END_");
+        location = /large {
+            content_by_lua_block {
+                local proxy_wasm = require "resty.proxy_wasm"
+                local ctx = assert(proxy_wasm.on_configure(assert(proxy_wasm.load(
+                    "q", "$OwnNginx::GUESTS/go_native.wasm"))))
+                ngx.say((proxy_wasm.on_http_request_headers(ctx)))
+            }
+        }
+_END_
     served($nginx, 'lua_code_cache off: a plugin is served') for 1 .. 3;
+    # Each request loads it, and the plugin goes with its VM.
+    my $large = sub { ($nginx->get('/large'))[1] };
+    ok($nginx->wait_for('code', sub { $large->() eq "true\n" }), 'lua_code_cache off: a large module is loaded');
+    is($large->(), "true\n", 'lua_code_cache off: and is there for the next requests') for 1 .. 3;
     my ($worker) = $nginx->workers;
     my $before = OwnNginx->memory($worker);
     $nginx->get('/t') for 1 .. 150;
@@ -165,6 +183,30 @@ _END_
     (my $complaints = $nginx->complaints) =~ s/^.*lua_code_cache is off.*\n?//mg;
     is($complaints, '', 'lua_code_cache off: nobody has died or complained');
     ok($nginx->stop, 'lua_code_cache off: nginx ends');
+}
+
+# A large module whose code is on disk is there for the first request of each
+# worker, though a thread reads it.
+{
+    my $nginx = start(locations => $SERVED . <<"_END_");
+        location = /large {
+            access_by_lua_block {
+                large = large or assert(require("resty.proxy_wasm").new_chain {
+                    { name = "q", path = "$OwnNginx::GUESTS/go_native.wasm" },
+                })
+                large:access()
+            }
+            content_by_lua_block { ngx.say("served") }
+        }
+_END_
+    ok($nginx->wait_for('code', sub { ($nginx->get('/large'))[0] == 200 }), 'large: its code is made');
+    for (1 .. 3) {
+        my @old = $nginx->workers;
+        $nginx->signal('HUP');
+        $nginx->wait_for_new_workers(@old);
+        served($nginx, 'large: the first request of a new worker is served', '/large');
+    }
+    ends($nginx, 'large: a module that workers load');
 }
 
 # Our modules are forgotten and loaded anew, beside what the old ones made.

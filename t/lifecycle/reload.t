@@ -107,7 +107,7 @@ for my $plugin ('hostcalls', undef) {
         is($reloads, $RELOADS, "reload: the workers are new after each, $with, $kind");
         is("$count->{w} wrong, $count->{f} failed", '0 wrong, 0 failed',
             "reload: no request fails, $with, $kind");
-        $closed{$with} = $count->{c} / $count->{s} if $keep;
+        $closed{$with} = $count->{c} if $keep;
         is($count->{c}, 0, "reload: none is not answered, $with") if !$keep;
         cmp_ok($late, '<', $early + 1024, "reload: the master does not grow, $with, $kind");
         is($nginx->workers, 2, "reload: there are as many workers as before, $with, $kind");
@@ -116,8 +116,13 @@ for my $plugin ('hostcalls', undef) {
         is($nginx->complaints, '', "reload: nobody has died or complained, $with, $kind");
     }
 }
-# Chance has a part in who is closed: one in a hundred is the least that it says.
-cmp_ok($closed{'with plugins'}, '<=', 2 * $closed{'without'} + 0.01,
-    'reload: kept connections are not closed more often than without plugins');
+# A reload closes a kept connection before any of its answer, or does not: chance
+# has a part in that, as in any count of what is rare, and four standard deviations
+# of the difference are allowed for. What the plugins do must add nothing.
+{
+    my ($with, $without) = @closed{'with plugins', 'without'};
+    cmp_ok($with, '<=', $without + 4 * sqrt($with + $without),
+        'reload: kept connections are not closed more often than without plugins');
+}
 
 done_testing;

@@ -3,6 +3,12 @@
 use lib 't/lib';
 use TestProxyWasm 'no_plan';
 
+our $THROWS = '
+ngx.req.read_body = function()
+    error("http2 requests are not supported without content-length header", 0)
+end
+';
+
 no_long_string();
 no_shuffle();
 run_tests();
@@ -164,3 +170,48 @@ Content-Length: 16
 longer than four
 --- plugin_log
 request_headers: context=2 num_headers=6 end_of_stream=true
+
+
+
+=== TEST 10: request body: a lua-nginx-module that reads none without Content-Length over HTTP/2: what has one is refused
+--- prepare eval: $::THROWS
+--- plugin
+request_body echo_params
+--- request
+POST /t
+body
+--- error_code: 411
+--- response_body_like: 411 Length Required
+--- error_log
+the request is refused: this lua-nginx-module reads no body without Content-Length: http2 requests are not supported without content-length header
+
+
+
+=== TEST 11: request body: the same, and a request whose method has none
+--- prepare eval: $::THROWS
+--- plugin
+request_body echo_params
+--- request
+GET /t
+body
+--- response_body
+hello
+--- plugin_log
+request_body: context=2 size=0 end_of_stream=true
+
+
+
+=== TEST 12: request body: a plugin that has failed and lets pass has no say in its size
+--- plugin
+request_headers trap
+--- plugin_options: fail = "open", max_request_body = 4,
+--- plugin2
+request_body echo_params
+--- request
+POST /t
+longer than four
+--- response_body
+hello
+--- error_log
+the request passes without this plugin
+q: request_body: context=2 size=16 end_of_stream=true

@@ -235,3 +235,81 @@ GET /check
 : data: 3
 --- no_error_log
 [error]
+
+
+
+=== TEST 11: range: HEAD says what GET cannot, where the plugin may change the body
+--- plugin
+response_headers log info seen
+--- user_files
+>>> t/file.txt
+0123456789
+--- location
+root $TEST_NGINX_HTML_DIR;
+--- request eval
+["HEAD /t/file.txt", "GET /t/file.txt"]
+--- response_headers eval
+["Content-Length: 11\nAccept-Ranges: bytes", "!Content-Length\n!Accept-Ranges"]
+
+
+
+=== TEST 12: range: served where body callbacks are off
+--- plugin
+response_headers log info seen
+--- plugin_options: response_body = false,
+--- user_files
+>>> t/file.txt
+0123456789
+--- location
+root $TEST_NGINX_HTML_DIR;
+--- request
+GET /t/file.txt
+--- more_headers
+Range: bytes=2-4
+--- error_code: 206
+--- response_body chomp
+234
+--- response_headers
+Content-Range: bytes 2-4/11
+
+
+
+=== TEST 13: range: an answer in place of a file is whole, and has no date of the file's
+--- plugin
+response_headers local_response 200 replaced
+--- user_files
+>>> t/file.txt
+0123456789
+--- location
+root $TEST_NGINX_HTML_DIR;
+--- request
+GET /t/file.txt
+--- more_headers
+Range: bytes=3-4
+--- response_body chomp
+replaced
+--- response_headers
+Content-Range:
+Last-Modified:
+Accept-Ranges:
+
+
+
+=== TEST 14: range: an answer in place of a file, where the file has no such part
+--- plugin
+response_headers local_response 200 replaced
+--- user_files
+>>> t/file.txt
+0123456789
+--- location
+root $TEST_NGINX_HTML_DIR;
+--- request
+GET /t/file.txt
+--- more_headers
+Range: bytes=50-60
+--- response_body chomp
+replaced
+--- response_headers
+Content-Range:
+Last-Modified:
+Accept-Ranges:

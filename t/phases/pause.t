@@ -139,7 +139,7 @@ no
 request_headers pause
 done log info done
 --- error_code: 500
---- response_body
+--- response_body_like: <h1>500 Internal Server Error</h1>
 --- plugin_log
 http context 2: paused, and nothing is left that could continue it: no callout in flight, no tick, no queue, no other request
 done
@@ -155,7 +155,7 @@ http_call_response echo_params
 --- backend eval: $::SIDE
 --- location eval: $::HELLO
 --- error_code: 500
---- response_body
+--- response_body_like: <h1>500 Internal Server Error</h1>
 --- plugin_log
 http_call(side 5000) = OK 1
 http_call_response: context=2 token=1 num_headers=7 body_size=4 num_trailers=0
@@ -207,7 +207,7 @@ done log info done
 --- backend eval: $::SIDE
 --- location eval: $::HELLO
 --- error_code: 504
---- response_body
+--- response_body_like: <h1>504 Gateway Time-out</h1>
 --- wait: 1.5
 --- plugin_log
 http_call(side 10000 :path=/?delay=1.5) = OK 1
@@ -226,7 +226,7 @@ request_headers pause
 --- backend eval: $::SIDE
 --- location eval: $::HELLO
 --- error_code: 504
---- response_body
+--- response_body_like: <h1>504 Gateway Time-out</h1>
 --- wait: 1.5
 --- error_log
 http context 2: paused for more than 500 ms
@@ -283,7 +283,7 @@ request_headers pause
 --- plugin_options
 resume = "callouts"
 --- error_code: 500
---- response_body
+--- response_body_like: <h1>500 Internal Server Error</h1>
 --- error_log
 p: http context 2: paused, and nothing is left that could continue it
 
@@ -637,3 +637,157 @@ content_by_lua_block {
 }
 --- response_body chop
 q:p:123
+
+
+
+=== TEST 28: pause: error_page applies to its end; the plugin sees the answer that becomes of it
+--- plugin
+request_headers tick 10000
+request_headers pause
+response_headers get_header response :status
+response_headers get_header response x-page
+response_headers set_header response x-seen yes
+--- plugin_options
+pause_timeout = 0.1,
+--- config
+location = /late {
+    error_page 504 = @page;
+    access_by_lua_block { chain:access() }
+    header_filter_by_lua_block { chain:header_filter() }
+    body_filter_by_lua_block { chain:body_filter() }
+    log_by_lua_block { chain:log() }
+}
+location @page {
+    header_filter_by_lua_block { chain:header_filter() }
+    body_filter_by_lua_block { chain:body_filter() }
+    log_by_lua_block { chain:log() }
+    add_header X-Page own;
+    return 503 "a page of our own";
+}
+--- request
+GET /late
+--- error_code: 503
+--- response_body chomp
+a page of our own
+--- response_headers
+x-seen: yes
+--- plugin_log
+tick(10000) = OK
+http context 2: paused for more than 100 ms
+get_header(response :status) = OK "503"
+get_header(response x-page) = NOT_FOUND
+set_header(response x-seen yes) = OK
+
+
+
+=== TEST 29: pause: nginx answers in whatever phase it waits; the plugin sees that
+--- plugin
+request_headers pause
+response_headers get_header response :status
+--- config
+location = /content {
+    content_by_lua_block { chain:access() }
+    header_filter_by_lua_block { chain:header_filter() }
+    body_filter_by_lua_block { chain:body_filter() }
+    log_by_lua_block { chain:log() }
+}
+location = /rewrite {
+    rewrite_by_lua_block { chain:rewrite() }
+    header_filter_by_lua_block { chain:header_filter() }
+    body_filter_by_lua_block { chain:body_filter() }
+    log_by_lua_block { chain:log() }
+    content_by_lua_block { ngx.say("not reached") }
+}
+--- request eval
+["GET /t", "GET /rewrite", "GET /content"]
+--- error_code eval
+[500, 500, 500]
+--- response_body_like eval
+["<h1>500 Internal", "<h1>500 Internal", "<h1>500 Internal"]
+--- grep_error_log: get_header(response :status) = OK "500"
+--- grep_error_log_out
+get_header(response :status) = OK "500"
+
+
+
+=== TEST 30: pause: the longest wait is a minute, or what the option says
+--- config
+    location = /t {
+        content_by_lua_block {
+            local proxy_wasm = require "resty.proxy_wasm"
+            local lib = require("resty.proxy_wasm.lib").lib
+            local function longest(options)
+                local plugin = assert(proxy_wasm.load("p", "$GUESTS/hostcalls.wasm", options))
+                local root = assert(proxy_wasm.on_configure(plugin, ""))
+                ngx.say(lib.rpw_pause_timeout(root))
+            end
+            longest()
+            longest { pause_timeout = 1.5 }
+        }
+    }
+--- response_body
+60000
+1500
+--- no_error_log
+[error]
+
+
+
+=== TEST 31: pause: the longest wait of a request body is the same
+--- plugin
+request_body http_call side 10000 :path=/?delay=1.5
+request_body pause
+done log info done
+--- plugin_options eval
+"$::UPSTREAMS pause_timeout = 0.5"
+--- backend eval: $::SIDE
+--- location eval: $::HELLO
+--- request
+POST /t
+body
+--- error_code: 504
+--- response_body_like: <h1>504 Gateway Time-out</h1>
+--- wait: 1.5
+--- plugin_log
+http_call(side 10000 :path=/?delay=1.5) = OK 1
+http context 2: paused for more than 500 ms
+done
+
+
+
+=== TEST 32: pause: its longest wait counts from the pause, however long the plugin worked before it
+--- prepare
+    require("resty.proxy_wasm").register_foreign_function("work", function()
+        os.execute("sleep 2")
+        return ""
+    end)
+--- plugin
+request_headers tick 600
+request_headers remember
+request_headers foreign work
+request_headers pause
+tick set_effective_context origin
+tick continue request
+tick tick 0
+--- plugin_options: pause_timeout = 1.5,
+--- timeout: 10
+--- response_body
+hello
+--- no_error_log
+paused for more than
+
+
+
+=== TEST 33: pause: hopeless again when the last tick has stopped the ticks
+--- plugin
+request_headers tick 20
+request_headers pause
+tick tick 0
+done log info done
+--- error_code: 500
+--- response_body_like: <h1>500 Internal Server Error</h1>
+--- plugin_log
+tick(20) = OK
+tick(0) = OK
+http context 2: paused, and nothing is left that could continue it: no callout in flight, no tick, no queue, no other request
+done
