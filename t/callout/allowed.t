@@ -127,25 +127,27 @@ upstreams = { side = "127.0.0.1:$TEST_NGINX_RAND_PORT_1" },
         content_by_lua_block {
             local wasm = require "resty.proxy_wasm"
             for _, callouts in ipairs {
-                "none", true, { 1 }, { "" }, { "a\nb" }, { "a b" }, { "*.unix:/x" }, { "http://a" }, { "a:0" },
+                "none", true, { 1 }, { "" }, { "a\nb" }, { a = true }, { "any" }, { "a b" }, { "*.unix:/x" }, { "http://a" }, { "a:0" },
                 { "*" }, {}, "any", "upstreams", { "*.a", "b:1" },
             } do
                 local ran, plugin, err = pcall(wasm.load, "p", "$GUESTS/hostcalls.wasm",
                                                { callouts = callouts })
-                ngx.say(ran and (plugin and "loaded" or err:gsub("^.*wasm: ", "")) or plugin)
+                ngx.say(ran and (plugin and "loaded" or (err:gsub("pattern: .*", "pattern: …"))) or plugin)
             end
         }
     }
 --- response_body
-option "callouts" must be "upstreams", "any", or a list of hosts
-option "callouts" must be "upstreams", "any", or a list of hosts
-option "callouts" must be a list of hosts, each a string
-option "callouts" must be a list of hosts, each a string
-option "callouts" must be a list of hosts, each a string
-callouts to "a b": no pattern
-callouts to "*.unix:/x": no pattern
-callouts to "http://a": no pattern
-callouts to "a:0": no pattern
+plugin "p": option "callouts" must be "upstreams", "any", or a list of hosts, not "none"
+plugin "p": option "callouts" must be "upstreams", "any", or a list of hosts, not true
+plugin "p": option "callouts" must be a list of hosts, each a string such as "host:port", not 1
+plugin "p": option "callouts" must be a list of hosts, each a string such as "host:port", not ""
+plugin "p": option "callouts" must be a list of hosts, each a string such as "host:port", not "a\x0ab"
+plugin "p": option "callouts" must be a list of hosts, without keys such as "a"
+plugin "p": option "callouts" must be "any" itself, not a list with it; in a list stand hosts
+plugin "p": option "callouts": "a b" is no pattern: …
+plugin "p": option "callouts": "*.unix:/x" is no pattern: …
+plugin "p": option "callouts": "http://a" is no pattern: …
+plugin "p": option "callouts": "a:0" is no pattern: …
 loaded
 loaded
 loaded

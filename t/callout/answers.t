@@ -47,7 +47,7 @@ local_response(200 done) = OK
 sub failed {
     my $why = shift;
     return "http_call(side 2000) = OK 1\n"
-        . "a callout to http://unix:\$TEST_NGINX_HTML_DIR/backend.sock failed: $why\n$FAILED";
+        . "a callout to \"side\" at http://unix:\$TEST_NGINX_HTML_DIR/backend.sock failed: $why\n$FAILED";
 }
 
 # What it sees of an answered one.
@@ -143,9 +143,9 @@ our @CASES = (
     ['interim answers without end', '=("HTTP/1.1 100 Continue\r\n\r\n"):rep(3000)',
         failed("the upstream's headers or trailers are longer than 64 KiB")],
     ['a body announced too large', 'HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n',
-        failed("the upstream's answer is longer than 16777216 bytes")],
+        failed("the upstream's answer is longer than 16777216 bytes (option max_callout_response)")],
     ['a chunk announced too large', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n',
-        failed("the upstream's answer is longer than 16777216 bytes")],
+        failed("the upstream's answer is longer than 16777216 bytes (option max_callout_response)")],
     ['silence', '10', failed('receive: timeout')],
     ['silence in the middle', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf', '10',
         failed('receive: timeout')],

@@ -219,7 +219,7 @@ http_call(side 5000 :path=/one) = OK 1
 get_body(call_body) = OK "answer to /one"
 http_call(side 5000 :path=/two :method=POST body=x) = OK 2
 -- asked POST /two
-a callout to http://unix:$TEST_NGINX_HTML_DIR/backend.sock failed: receive: closed
+a callout to "side" at http://unix:$TEST_NGINX_HTML_DIR/backend.sock failed: receive: closed
 get_body(call_body) = OK ""
 local_response(200 done) = OK
 
@@ -243,7 +243,7 @@ done
 --- plugin_log
 http_call(side 5000 :path=/one) = OK 1
 -- asked
-a callout to http://unix:$TEST_NGINX_HTML_DIR/backend.sock failed: receive: closed
+a callout to "side" at http://unix:$TEST_NGINX_HTML_DIR/backend.sock failed: receive: closed
 http_call_response: context=2 token=1 num_headers=0 body_size=0 num_trailers=0
 local_response(200 done) = OK
 

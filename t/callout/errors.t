@@ -288,3 +288,30 @@ done
 --- error_log
 failed: send: timeout
 http_call_response: context=2 token=1 num_headers=0 body_size=0 num_trailers=0
+
+
+
+=== TEST 13: failed: the line in the log names plugin, upstream, address, cause and request
+--- plugin
+request_headers http_call auth 5000
+request_headers pause
+http_call_response local_response 200 done
+--- plugin_options
+upstreams = { auth = "127.0.0.1:1" },
+--- request
+GET /t?q
+--- response_body chop
+done
+--- error_log eval
+qr{\[proxy-wasm\] p: a callout to "auth" at http://127\.0\.0\.1:1 failed: connect: connection refused, client: 127\.0\.0\.1, server: localhost, request: "GET /t\?q HTTP/1\.1"}
+
+
+
+=== TEST 14: failed: without a request there is none in the line
+--- plugin
+configure http_call auth 5000
+--- plugin_options
+upstreams = { auth = "127.0.0.1:1" },
+--- wait: 0.3
+--- error_log eval
+qr{\[proxy-wasm\] p: a callout to "auth" at http://127\.0\.0\.1:1 failed: connect: connection refused$}m

@@ -355,3 +355,99 @@ failed: the worker exits
 exited with code 0
 --- no_error_log
 exited on signal
+
+
+
+=== TEST 11: exit: what a request asks for when it ends gets its time, however long the worker exits already
+--- plugin
+configure http_call silent 60000
+log http_call side 5000
+http_call_response if_call silent log info "given up"
+--- plugin_options
+upstreams = { silent = "127.0.0.1:$TEST_NGINX_RAND_PORT_1", side = "127.0.0.1:$TEST_NGINX_RAND_PORT_1" },
+--- http_config
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_1;
+        location / {
+            content_by_lua_block {
+                ngx.sleep(ngx.var.http_host == "side" and 0.2 or 20)
+                ngx.print("answer")
+                ngx.log(ngx.INFO, "[proxy-wasm] -- answered")
+            }
+        }
+    }
+    lua_check_client_abort on;
+--- location
+content_by_lua_block {
+    dofile("$TOP/t/lib/client.lua").wait(ngx.worker.exiting)
+    ngx.sleep(1.5)
+    ngx.say("hello")
+}
+--- config eval: $::SIGNAL
+--- request
+GET /drive?signal=HUP
+--- response_body
+exiting true
+200hello
+--- timeout: 10
+--- wait: 2
+--- grep_error_log eval: qr/failed: the worker exits|p: given up|-- answered/
+--- grep_error_log_out
+failed: the worker exits
+p: given up
+-- answered
+--- error_log
+exited with code 0
+--- no_error_log
+exited on signal
+
+
+
+=== TEST 12: exit: so does what it asks for without a log phase
+--- plugin
+configure http_call silent 60000
+log http_call side 5000
+http_call_response if_call silent log info "given up"
+--- plugin_options
+upstreams = { silent = "127.0.0.1:$TEST_NGINX_RAND_PORT_1", side = "127.0.0.1:$TEST_NGINX_RAND_PORT_1" },
+--- http_config
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_1;
+        location / {
+            content_by_lua_block {
+                ngx.sleep(ngx.var.http_host == "side" and 0.2 or 20)
+                ngx.print("answer")
+                ngx.log(ngx.INFO, "[proxy-wasm] -- answered")
+            }
+        }
+    }
+    lua_check_client_abort on;
+--- location
+return 444;
+--- config eval
+($::SIGNAL =~ s{"/t"}{"/quiet"}r) . '
+    location = /quiet {
+        rewrite_by_lua_block { chain:rewrite() }
+        content_by_lua_block {
+            dofile("$TOP/t/lib/client.lua").wait(ngx.worker.exiting)
+            ngx.sleep(1.5)
+            ngx.say("hello")
+        }
+    }
+'
+--- request
+GET /drive?signal=HUP
+--- response_body
+exiting true
+200hello
+--- timeout: 10
+--- wait: 2
+--- grep_error_log eval: qr/failed: the worker exits|p: given up|-- answered/
+--- grep_error_log_out
+failed: the worker exits
+p: given up
+-- answered
+--- error_log
+exited with code 0
+--- no_error_log
+exited on signal

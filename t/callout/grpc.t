@@ -105,7 +105,7 @@ grpc_call_response  local_response 200 done
 --- response_body chop
 done
 --- error_log
-grpc_status() = OK 8 "a message of 16777472 bytes came, more than the 16777216 allowed"
+grpc_status() = OK 8 "a message of 16777472 bytes came, more than the 16777216 allowed (option max_callout_response)"
 
 
 
@@ -133,9 +133,7 @@ grpc_call_response  local_response 200 done
 --- response_body chop
 done
 --- error_log
-grpc_status() = OK 
---- no_error_log
-grpc_status() = OK 0
+grpc_status() = OK 13 "the upstream compresses a message, though it was told not to"
 
 
 
@@ -170,7 +168,7 @@ upstreams = { up = "127.0.0.1:1" },
 done
 --- error_log
 grpc_status() = OK 14 "connect: connection refused"
-a gRPC callout to http://127.0.0.1:1 failed: connect: connection refused
+a gRPC callout to "up" at http://127.0.0.1:1 failed: connect: connection refused
 
 
 
@@ -399,3 +397,73 @@ grpc_call_response  get_header request :path
 --- wait: 0.5
 --- no_error_log
 grpc_call_response: 
+
+
+
+=== TEST 23: grpc: with resume = "callouts" a request goes on after the last answer, and no stream holds it
+--- plugin
+request_headers     grpc_stream up test.Echo Chat
+request_headers     grpc_call up test.Echo Slow 5000 "100"
+request_headers     http_call callout 1000
+request_headers     pause
+http_call_response  log info "the callout"
+grpc_call_response  log info "the call"
+response_headers    log info "went on"
+--- plugin_options eval
+"resume = 'callouts', upstreams = { up = '127.0.0.1:$GrpcServer::PORT', callout = '127.0.0.1:1' }"
+--- response_body
+hello
+--- plugin_log
+grpc_stream(up test.Echo Chat) = OK 1
+grpc_call(up test.Echo Slow 5000 "100") = OK 2
+http_call(callout 1000) = OK 3
+a callout to "callout" at http://127.0.0.1:1 failed: connect: connection refused
+the callout
+the call
+went on
+
+
+
+=== TEST 24: grpc: from vm_start and from a queue, without any request; HTTP from a queue as well
+--- http_config
+    init_worker_by_lua_block { chain:init_worker() }
+--- plugin
+configure           register_queue jobs
+configure           enqueue jobs one
+queue_ready         dequeue jobs
+queue_ready         grpc_call up test.Echo Echo 5000 "from a queue"
+queue_ready         http_call side 5000 :path=/from-a-queue
+grpc_call_response  get_body grpc_message
+http_call_response  get_body call_body
+--- plugin_options eval
+"upstreams = { up = '127.0.0.1:$GrpcServer::PORT', side = '127.0.0.1:\$TEST_NGINX_SERVER_PORT' },
+vm_config = 'vm_start grpc_call up test.Echo Echo 5000 from-vm-start',"
+--- config
+    location /from-a-queue { return 200 $uri; }
+--- wait: 0.5
+--- error_log
+get_body(grpc_message) = OK "from-vm-start"
+get_body(grpc_message) = OK "from a queue"
+get_body(call_body) = OK "/from-a-queue"
+
+
+
+=== TEST 25: grpc: an answer over the option max_callout_response, or over what all answers share
+--- plugin
+request_headers     grpc_call up test.Echo Big 10000 "1024"
+request_headers     pause
+grpc_call_response  grpc_status
+grpc_call_response  nth 1 grpc_call up test.Echo Big 10000 "2304"
+grpc_call_response  nth 2 grpc_call up test.Echo Big 10000 "1792"
+grpc_call_response  nth 3 grpc_call up test.Echo Big 10000 "1280"
+grpc_call_response  nth 4 local_response 200 done
+--- plugin_options eval
+$::UP . "max_callout_response = 2000, max_callout_bytes = 1500,"
+--- response_body chop
+done
+--- grep_error_log eval: qr/grpc_status\(\) = \K.*?(?=, client)/
+--- grep_error_log_out
+OK 0 ""
+OK 8 "a message of 2304 bytes came, more than the 2000 allowed (option max_callout_response)"
+OK 8 "the answers under way would hold more than 1500 bytes together (option max_callout_bytes)"
+OK 0 ""

@@ -4,18 +4,26 @@ use lib 't/lib';
 use GrpcServer 'hostile';
 use TestProxyWasm 'no_plan';
 
+# One call, to that upstream and with so many milliseconds: how it ends, and
+# with what.
+our $call = sub {
+    my ($upstream, $timeout) = @_;
+    return <<"_END_";
+request_headers     grpc_call $upstream test.Echo Echo $timeout "hello"
+request_headers     pause
+grpc_call_response  grpc_status
+grpc_call_response  get_body grpc_message
+grpc_call_response  local_response 200 done
+_END_
+};
+
 no_long_string();
 run_tests();
 
 __DATA__
 
 === TEST 1: hostile: garbage instead of HTTP/2
---- plugin
-request_headers     grpc_call garbage test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("garbage", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -27,12 +35,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 2: hostile: an answer of HTTP/1
---- plugin
-request_headers     grpc_call http1 test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("http1", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -44,12 +47,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 3: hostile: a connection that is closed at once
---- plugin
-request_headers     grpc_call closing test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("closing", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -61,12 +59,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 4: hostile: a connection that ends in the middle of a frame
---- plugin
-request_headers     grpc_call cut test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("cut", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -78,12 +71,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 5: hostile: a stream that is reset
---- plugin
-request_headers     grpc_call reset test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("reset", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -95,12 +83,7 @@ grpc_status() = OK 13 "
 
 
 === TEST 6: hostile: a connection that goes away in anger
---- plugin
-request_headers     grpc_call angry test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("angry", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -112,12 +95,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 7: hostile: every connection refuses the stream
---- plugin
-request_headers     grpc_call refusing_always test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("refusing_always", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -129,12 +107,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 8: hostile: a page of HTML
---- plugin
-request_headers     grpc_call html test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("html", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -146,12 +119,7 @@ grpc_status() = OK 2 "the upstream's answer is no gRPC: its content-type is
 
 
 === TEST 9: hostile: a status of HTTP alone
---- plugin
-request_headers     grpc_call busy test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("busy", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -163,12 +131,7 @@ grpc_status() = OK 14 "the upstream answered with HTTP status 503"
 
 
 === TEST 10: hostile: an answer without a status
---- plugin
-request_headers     grpc_call no_status test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("no_status", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -180,12 +143,7 @@ grpc_status() = OK 2 "the upstream's answer ended without a grpc-status"
 
 
 === TEST 11: hostile: a status that is no number
---- plugin
-request_headers     grpc_call bad_status test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("bad_status", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -197,12 +155,7 @@ grpc_status() = OK 2 ""
 
 
 === TEST 12: hostile: an answer that ends in the middle of a message
---- plugin
-request_headers     grpc_call half test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("half", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -214,29 +167,19 @@ grpc_status() = OK 13 "the upstream's answer ended in the middle of a message"
 
 
 === TEST 13: hostile: a message of four gigabytes
---- plugin
-request_headers     grpc_call giant test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("giant", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
 --- error_log
-grpc_status() = OK 8 "a message of 4294967295 bytes came, more than the 16777216 allowed"
+grpc_status() = OK 8 "a message of 4294967295 bytes came, more than the 16777216 allowed (option max_callout_response)"
 --- no_error_log
 [crit]
 
 
 
 === TEST 14: hostile: a message with a flag that nobody knows
---- plugin
-request_headers     grpc_call odd_flag test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("odd_flag", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -248,12 +191,7 @@ grpc_status() = OK 13 "the upstream's answer has no gRPC message where one must 
 
 
 === TEST 15: hostile: two messages where one is asked for
---- plugin
-request_headers     grpc_call twice test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("twice", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -265,12 +203,7 @@ grpc_status() = OK 13 "the upstream answered with more than one message"
 
 
 === TEST 16: hostile: no message where one is asked for
---- plugin
-request_headers     grpc_call empty test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("empty", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -282,12 +215,7 @@ grpc_status() = OK 13 "the upstream's answer has no message"
 
 
 === TEST 17: hostile: headers without measure
---- plugin
-request_headers     grpc_call fat test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("fat", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -299,12 +227,7 @@ grpc_status() = OK 13 "
 
 
 === TEST 18: hostile: headers without end
---- plugin
-request_headers     grpc_call endless_head test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("endless_head", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -316,12 +239,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 19: hostile: headers that are none
---- plugin
-request_headers     grpc_call bad_block test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("bad_block", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -333,12 +251,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 20: hostile: a push that nobody wants
---- plugin
-request_headers     grpc_call promising test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("promising", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -350,12 +263,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 21: hostile: answers to what nobody asked
---- plugin
-request_headers     grpc_call unasked test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("unasked", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -367,12 +275,7 @@ grpc_status() = OK 14 "
 
 
 === TEST 22: hostile: an answer that drips
---- plugin
-request_headers     grpc_call dripping test.Echo Echo 500 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("dripping", 500)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -384,12 +287,7 @@ grpc_status() = OK 4 "deadline exceeded"
 
 
 === TEST 23: hostile: a server that says nothing
---- plugin
-request_headers     grpc_call silent test.Echo Echo 300 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("silent", 300)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -401,12 +299,7 @@ grpc_status() = OK 4 "deadline exceeded"
 
 
 === TEST 24: hostile: a server that never answers
---- plugin
-request_headers     grpc_call mute test.Echo Echo 300 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("mute", 300)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -418,12 +311,7 @@ grpc_status() = OK 4 "deadline exceeded"
 
 
 === TEST 25: hostile: a server that takes nothing
---- plugin
-request_headers     grpc_call no_window test.Echo Echo 300 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("no_window", 300)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -435,12 +323,7 @@ grpc_status() = OK 4 "deadline exceeded"
 
 
 === TEST 26: hostile: a stream that is refused goes over another connection
---- plugin
-request_headers     grpc_call refusing test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("refusing", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -452,12 +335,7 @@ get_body(grpc_message) = OK "fine"
 
 
 === TEST 27: hostile: a connection that goes away without looking: the call goes over another
---- plugin
-request_headers     grpc_call leaving test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("leaving", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -469,12 +347,7 @@ get_body(grpc_message) = OK "fine"
 
 
 === TEST 28: hostile: pings without measure
---- plugin
-request_headers     grpc_call pinging test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("pinging", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done
@@ -486,12 +359,7 @@ get_body(grpc_message) = OK "fine"
 
 
 === TEST 29: hostile: an answer a byte at a time, behind what may be ignored
---- plugin
-request_headers     grpc_call in_pieces test.Echo Echo 5000 "hello"
-request_headers     pause
-grpc_call_response  grpc_status
-grpc_call_response  get_body grpc_message
-grpc_call_response  local_response 200 done
+--- plugin eval: $::call->("in_pieces", 5000)
 --- plugin_options eval: $GrpcServer::HOSTILE
 --- response_body chop
 done

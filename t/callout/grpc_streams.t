@@ -232,7 +232,7 @@ done
 grpc_stream(up test.Echo Chat) = OK 1
 grpc_send(last one false) = OK
 grpc_trailing_metadata: context=2 token=1 count=0
-a gRPC callout to http://127.0.0.1:1 failed: connect: connection refused
+a gRPC callout to "up" at http://127.0.0.1:1 failed: connect: connection refused
 grpc_status() = OK 14 "connect: connection refused"
 local_response(200 done) = OK
 
@@ -249,7 +249,7 @@ upstreams = { up = "127.0.0.1:1" },
 --- plugin_log
 grpc_stream(up test.Echo Chat) = OK 1
 grpc_send(last fill:16000000:x false) = OK
-a message for a gRPC stream to http://127.0.0.1:1 is refused: the upstream has not taken what was sent before
+a message for a gRPC stream to "up" at http://127.0.0.1:1 is refused: the upstream has not taken what was sent before
 grpc_send(last fill:2000000:x false) = BAD_ARGUMENT
 grpc_cancel(last) = OK
 
@@ -284,3 +284,14 @@ done
 --- error_log
 get_body(grpc_message) = OK "re:one"
 get_body(grpc_message) = OK "re:two"
+
+
+
+=== TEST 14: stream: a module that has the callback of the trailing metadata under the name of the AssemblyScript SDK
+--- plugin
+--- plugin_guest: grpc_misnamed
+--- plugin_options eval: $::UP
+--- wait: 0.3
+--- plugin_log
+trailing metadata of stream 1
+closed

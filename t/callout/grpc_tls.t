@@ -57,8 +57,8 @@ get_body(grpc_message) = OK "hello"
 --- response_body chop
 done
 --- error_log
-grpc_status() = OK 14 "TLS: invalid peer certificate: UnknownIssuer"
-a gRPC callout to https://127.0.0.1:
+grpc_status() = OK 14 "TLS: invalid peer certificate: no trusted CA has signed it (option ca)"
+a gRPC callout to "up" at https://127.0.0.1:
 
 
 
@@ -69,7 +69,7 @@ a gRPC callout to https://127.0.0.1:
 --- response_body chop
 done
 --- error_log
-grpc_status() = OK 14 "TLS: invalid peer certificate: UnknownIssuer"
+grpc_status() = OK 14 "TLS: invalid peer certificate: no trusted CA has signed it (option ca)"
 
 
 
@@ -146,3 +146,28 @@ grpc_status() = OK 14 "
 done
 --- error_log
 grpc_status() = OK 14 "
+
+
+
+=== TEST 11: tls: upstreams at one address share no connection where they trust other CAs, or anybody
+--- plugin
+request_headers     grpc_call anybody test.Echo Echo 5000 ""
+request_headers     pause
+grpc_call_response  grpc_status
+grpc_call_response  nth 1 grpc_call ours test.Echo Echo 5000 ""
+grpc_call_response  nth 2 grpc_call others test.Echo Echo 5000 ""
+grpc_call_response  nth 3 local_response 200 done
+--- plugin_options eval
+"upstreams = {
+    anybody = { 'https://127.0.0.1:$GrpcServer::TLS_PORT', verify = false },
+    ours = { 'https://127.0.0.1:$GrpcServer::TLS_PORT', ca = '$GrpcServer::CA' },
+    others = { 'https://127.0.0.1:$GrpcServer::TLS_PORT', ca = '$GrpcServer::OTHER_CA' },
+},
+"
+--- response_body chop
+done
+--- grep_error_log eval: qr/grpc_status\(\) = OK .*?(?= while|,)/
+--- grep_error_log_out
+grpc_status() = OK 0 ""
+grpc_status() = OK 0 ""
+grpc_status() = OK 14 "TLS: invalid peer certificate: no trusted CA has signed it (option ca)"

@@ -238,7 +238,8 @@ delete: context=1
 request_headers repeat 500 http_call side 20000 :path=/?delay=0.5
 request_headers pause
 http_call_response nth 500 local_response 200 "all of them"
---- plugin_options eval: $::UPSTREAMS
+--- plugin_options eval
+"$::UPSTREAMS max_callouts = 500,"
 --- backend
 content_by_lua_block {
     ngx.sleep(0.3)

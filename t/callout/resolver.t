@@ -25,7 +25,7 @@ http_call_response continue request
 
 our $OPTIONS = 'upstreams = { svc = "svc.example:$TEST_NGINX_RAND_PORT_1" },';
 
-our $LOG = qr/failed: connect: .*|asked for [^,]+|get_body.*?"[^"]*"/;
+our $LOG = qr/failed: connect: .*?(?=, client: )|asked for [^,]+|get_body.*?"[^"]*"/;
 
 no_long_string();
 run_tests();
@@ -123,6 +123,10 @@ require("resty.proxy_wasm").set_resolver(function(host)
         return {}
     elseif n == 5 then
         return { "127.0.0.1", {} }
+    elseif n == 6 then
+        return { "10.0.0.300", "127.0.0.1" }
+    elseif n == 7 then
+        return "127.0.0.0001"
     end
     ngx.sleep(3)
 end)
@@ -134,7 +138,9 @@ http_call_response nth 2 http_call svc 500
 http_call_response nth 3 http_call svc 500
 http_call_response nth 4 http_call svc 500
 http_call_response nth 5 http_call svc 500
-http_call_response nth 6 continue request
+http_call_response nth 6 http_call svc 500
+http_call_response nth 7 http_call svc 500
+http_call_response nth 8 continue request
 --- plugin_options eval: $::OPTIONS
 --- grep_error_log eval: $::LOG
 --- grep_error_log_out eval
@@ -143,6 +149,8 @@ failed: connect: the resolver for "svc.example": broken
 failed: connect: the resolver for "svc.example" gave "svc.example", which is no address
 failed: connect: the resolver for "svc.example" gave no address
 failed: connect: the resolver for "svc.example" gave "table: \w+", which is no address
+failed: connect: the resolver for "svc.example" gave "10\.0\.0\.300", which is no address
+failed: connect: the resolver for "svc.example" gave "127\.0\.0\.0001", which is no address
 failed: connect: the resolver for "svc.example": timeout
 $/
 

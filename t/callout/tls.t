@@ -255,3 +255,28 @@ get_body(call_body) = OK "b.example 1"
 get_body(call_body) = OK "b.example 2"
 certificate host mismatch
 get_body(call_body) = OK ""
+
+
+
+=== TEST 13: tls: nginx finds no address in a certificate, and refuses; with a CA of the upstream's own it is found
+--- plugin
+request_headers http_call nginxs 5000 :authority=127.0.0.1
+request_headers pause
+http_call_response get_body call_body
+http_call_response nth 1 http_call own 5000 :authority=127.0.0.1
+http_call_response nth 2 local_response 200 done
+--- plugin_options eval
+"upstreams = {
+    nginxs = 'https://127.0.0.1:\$TEST_NGINX_RAND_PORT_1',
+    own = { 'https://127.0.0.1:\$TEST_NGINX_RAND_PORT_1', ca = '$::DIR/ca.pem' },
+},
+"
+--- http_config eval: $::TRUST . $::SERVER
+--- response_body chop
+done
+--- grep_error_log eval: qr/get_body.*?"[^"]*"|TLS handshake for "127.0.0.1": certificate host mismatch/
+--- grep_error_log_out eval
+qr/\ATLS handshake for "127.0.0.1": certificate host mismatch
+get_body\(call_body\) = OK ""
+get_body\(call_body\) = OK "[^"]* 1"
+\z/

@@ -63,7 +63,7 @@ http_call_response local_response 200 done
 
 our $CALL = "request_headers http_call svc 5000 :authority=a.example\n$SHOW";
 
-our $BODY = qr/get_body.*?"[^"]*"|failed: TLS .*/;
+our $BODY = qr/get_body.*?"[^"]*"|failed: TLS .*?(?=, client: )/;
 
 no_long_string();
 run_tests();
@@ -103,7 +103,7 @@ get_body(call_body) = OK "a.example  1"
 "lua_ssl_trusted_certificate $::DIR/ca.pem;\n$::SERVER"
 --- grep_error_log eval: $::BODY
 --- grep_error_log_out
-failed: TLS handshake for "a.example": invalid peer certificate: UnknownIssuer
+failed: TLS handshake for "a.example": invalid peer certificate: no trusted CA has signed it (option ca)
 get_body(call_body) = OK ""
 
 
@@ -282,7 +282,7 @@ http_call_response nth 2 local_response 200 done
 done
 --- grep_error_log eval: $::BODY
 --- grep_error_log_out eval
-qr/^failed: TLS handshake for "a.example": received corrupt message.*
+qr/^failed: TLS handshake for "a.example": the server does not speak TLS there
 failed: TLS handshake for "a.example": timeout
 $/
 
@@ -307,19 +307,75 @@ $/
                 local ran, plugin, err = pcall(wasm.load, 'p', '\$GUESTS/hostcalls.wasm',
                                                { upstreams = { svc = fields } })
                 err = ran and (plugin and 'loaded' or err) or plugin
-                ngx.say((err:gsub('^.*wasm: ', ''):gsub('/tmp/[^/]+/', '')))
+                ngx.say((err:gsub('/tmp/[^/]+/', '')))
             end
         }
     }
 "
 --- response_body
-upstream "svc": ca: /nowhere: No such file or directory
-upstream "svc": ca: /tmp: Is a directory
-upstream "svc": the trusted certificate is no PEM file with a CA certificate
-upstream "svc": the trusted certificate is no PEM file with a CA certificate
-upstream "svc": cert and key need each other
-upstream "svc": cert and key need each other
-upstream "svc": the client certificate and key are no PEM files that belong together: keys may not be consistent: KeyMismatch
-upstream "svc": the client certificate and key are no PEM files that belong together: peer sent no certificates
-option "upstreams": "svc" must have a string as its field "ca"
+plugin "p": upstream "svc": ca: /nowhere: No such file or directory
+plugin "p": upstream "svc": ca: /tmp: Is a directory
+plugin "p": upstream "svc": the trusted certificate is no PEM file with a CA certificate
+plugin "p": upstream "svc": the trusted certificate is no PEM file with a CA certificate
+plugin "p": upstream "svc": cert and key need each other
+plugin "p": upstream "svc": cert and key need each other
+plugin "p": upstream "svc": the client certificate and key are no PEM files that belong together: keys may not be consistent: KeyMismatch
+plugin "p": upstream "svc": the client certificate and key are no PEM files that belong together: peer sent no certificates
+plugin "p": option "upstreams": "svc" must have a string as its field "ca", not true
 loaded
+
+
+
+=== TEST 13: connections: upstreams at one address share none where they trust other CAs, or anybody
+--- plugin
+request_headers http_call anybody 5000 :authority=a.example
+request_headers pause
+http_call_response get_body call_body
+http_call_response nth 1 http_call ours 5000 :authority=a.example
+http_call_response nth 2 http_call others 5000 :authority=a.example
+http_call_response nth 3 http_call both 5000 :authority=a.example
+http_call_response nth 4 http_call ours 5000 :authority=a.example
+http_call_response nth 5 http_call others 5000 :authority=a.example
+http_call_response nth 6 http_call anybody 5000 :authority=a.example
+http_call_response nth 7 local_response 200 done
+--- plugin_options eval
+my $both = CORE::join '', map { `cat $::DIR/$_.pem` } qw(other ca);
+my $at = "'https://127.0.0.1:\$TEST_NGINX_RAND_PORT_1'";
+"upstreams = {
+    anybody = { $at, verify = false, cert = '$::DIR/joe.pem', key = '$::DIR/joe.key' },
+    ours = { $at, ca = '$::DIR/ca.pem', cert = '$::DIR/joe.pem', key = '$::DIR/joe.key' },
+    others = { $at, ca = '$::DIR/other.pem', cert = '$::DIR/joe.pem', key = '$::DIR/joe.key' },
+    both = { $at, ca = [==[\n$both]==], cert = '$::DIR/joe.pem', key = '$::DIR/joe.key' },
+},
+"
+--- http_config eval: $::SERVER
+--- grep_error_log eval: $::BODY
+--- grep_error_log_out
+get_body(call_body) = OK "a.example CN=joe 1"
+get_body(call_body) = OK "a.example CN=joe 1"
+failed: TLS handshake for "a.example": invalid peer certificate: no trusted CA has signed it (option ca)
+get_body(call_body) = OK ""
+get_body(call_body) = OK "a.example CN=joe 1"
+get_body(call_body) = OK "a.example CN=joe 2"
+failed: TLS handshake for "a.example": invalid peer certificate: no trusted CA has signed it (option ca)
+get_body(call_body) = OK ""
+get_body(call_body) = OK "a.example CN=joe 2"
+
+
+
+=== TEST 14: own CA: a server whose certificate is the CA itself
+--- plugin eval: $::CALL
+--- plugin_options eval
+"upstreams = { svc = { 'unix:\$TEST_NGINX_HTML_DIR/itself.sock', tls = true, ca = '$::DIR/ca.pem' } },"
+--- http_config eval
+"    server {
+        listen unix:\$TEST_NGINX_HTML_DIR/itself.sock ssl;
+        ssl_certificate $::DIR/ca.pem;
+        ssl_certificate_key $::DIR/ca.key;
+        return 200;
+    }
+"
+--- grep_error_log eval: $::BODY
+--- grep_error_log_out
+failed: TLS handshake for "a.example": invalid peer certificate: it is a CA's own (CA:TRUE): sign one for the server with that CA, or make it with basicConstraints=CA:FALSE
+get_body(call_body) = OK ""

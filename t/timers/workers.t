@@ -1,4 +1,4 @@
-# Ticks and queues in several workers.
+# Ticks in several workers.
 
 use lib 't/lib';
 use TestProxyWasm 'no_plan';
@@ -70,56 +70,3 @@ exited on signal 9
 --- grep_error_log eval: qr/\d+#\d+: \[proxy-wasm\] p: ticked/
 --- grep_error_log_out eval
 qr/^(\d+)#.*\n(?!\1#)\d+#.*\n$/
-
-
-
-=== TEST 4: queue_ready: an item that nobody takes is told to every worker, once
---- http_config eval: $::START
---- plugin
-configure register_queue jobs
-request_headers enqueue jobs one
-queue_ready log info told
---- config
-    location = /drive {
-        content_by_lua_block {
-            ngx.sleep(0.5)
-            ngx.print(dofile("$TOP/t/lib/client.lua").get("/t"))
-        }
-    }
---- request
-GET /drive
---- response_body
-200hello
---- wait: 1
---- grep_error_log eval: qr/\d+#\d+: \[proxy-wasm\] p: told/
---- grep_error_log_out eval
-qr/^(\d+)#.*\n(?!\1#)(\d+)#.*\n(?!\1#|\2#)(\d+)#.*\n$/
-
-
-
-=== TEST 5: queue_ready: whoever takes them, each of many items is taken once
---- http_config eval: $::START
---- plugin
-configure register_queue jobs
-request_headers repeat 20 enqueue jobs one
-queue_ready dequeue jobs
---- config
-    location = /drive {
-        content_by_lua_block {
-            local client = dofile("$TOP/t/lib/client.lua")
-            for _ = 1, 10 do
-                client.get("/t")
-            end
-            ngx.sleep(1)
-            local log = assert(io.open(ngx.config.prefix() .. "/logs/error.log"))
-            local text = log:read("*a")
-            log:close()
-            local _, taken = text:gsub("dequeue%(jobs%) = OK \"one\"", "")
-            ngx.say(taken)
-        }
-    }
---- request
-GET /drive
---- response_body
-200
---- timeout: 20
