@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::thread;
 
 use resty_proxy_wasm::vm::instance::{Prepared, linker};
-use resty_proxy_wasm::vm::{Allowance, Callback, CpuLimit, Instance, Module};
+use resty_proxy_wasm::vm::{Allowance, Callback, CpuLimit, Instance, Module, Stack};
 
 const GUEST: &str = r#"(module
     (func (export "nothing"))
     (func (export "loop") (loop $again (br $again))))"#;
 
 fn instance() -> Instance<()> {
-    let module = Module::compile(&wat::parse_str(GUEST).unwrap()).unwrap();
-    let prepared = Prepared::new(linker::<()>().unwrap(), Arc::new(module)).unwrap();
+    let module = Module::compile(&wat::parse_str(GUEST).unwrap(), Stack::default()).unwrap();
+    let prepared =
+        Prepared::new(linker::<()>(Stack::default()).unwrap(), Arc::new(module)).unwrap();
     let cpu = CpuLimit {
         ms: 50,
         option: "cpu_limit",

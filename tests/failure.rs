@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use resty_proxy_wasm::host::memory::{MemoryHost, MemoryRequest};
 use resty_proxy_wasm::host::store::{Full, HeapStore, Store};
@@ -46,10 +46,6 @@ impl Store for Fragile {
         self.store().add(name, value)
     }
 
-    fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Full> {
-        self.store().set(name, value)
-    }
-
     fn get(&self, name: &[u8], value: &mut Vec<u8>) -> bool {
         self.store().get(name, value)
     }
@@ -86,7 +82,7 @@ impl World {
     fn new(policy: Policy) -> World {
         let host = Rc::new(MemoryHost::new());
         let store = Rc::new(Fragile::default());
-        host.set_store(store.clone());
+        host.set_store(Some(store.clone()));
         let options = Options {
             policy,
             ..Options::default()
@@ -113,6 +109,19 @@ impl World {
     fn headers(&self, request: Request) -> Result<(), Error> {
         let mut plugin = self.plugin.borrow_mut();
         plugin.request_headers(self.root, request).map(drop)
+    }
+
+    /// A request that is the first of a new instance: where a start takes long,
+    /// as under valgrind, there is none for a while.
+    fn headers_when_restarted(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let outcome = self.headers(self.request());
+            if !matches!(outcome, Err(Error::Unavailable(_))) || Instant::now() > deadline {
+                return outcome;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn is_running(&self) -> bool {
@@ -148,7 +157,7 @@ fn a_panic_in_a_host_function_is_a_failure_of_the_plugin() {
     assert!(matches!(response, Err(Error::Lost(_))));
 
     world.store.broken.set(false);
-    world.headers(world.request()).unwrap();
+    world.headers_when_restarted().unwrap();
     assert!(world.is_running());
 }
 
@@ -175,7 +184,7 @@ fn open_lets_the_request_pass() {
 fn a_panic_beside_guest_calls_ends_the_instance_of_that_plugin_alone() {
     let (broken, whole) = (World::new(Policy::Closed), World::new(Policy::Closed));
     broken.store.broken.set(true);
-    registry::run_timers();
+    registry::run_timers(Instant::now());
     assert!(!broken.is_running());
     assert!(broken.logged("the host failed, the instance is dropped: the host panicked"));
     assert!(whole.is_running());
@@ -183,7 +192,12 @@ fn a_panic_beside_guest_calls_ends_the_instance_of_that_plugin_alone() {
     // It has a queue: the timer makes it anew, once the start works again.
     broken.store.broken.set(false);
     let mut plugin = broken.plugin.borrow_mut();
-    plugin.run_timers(Instant::now());
+    // At once, but where a start takes long, as under valgrind.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !plugin.is_running() && Instant::now() < deadline {
+        plugin.run_timers(Instant::now());
+        std::thread::sleep(Duration::from_millis(5));
+    }
     assert!(plugin.is_running());
 }
 
@@ -193,7 +207,7 @@ fn a_panic_in_the_start_leaves_a_plugin_that_can_be_started() {
     world.store.broken.set(true);
     world.headers(world.request()).unwrap_err();
     // The start registers the queue: a second failure, and a wait.
-    let failed = world.headers(world.request()).unwrap_err();
+    let failed = world.headers_when_restarted().unwrap_err();
     assert_eq!(
         failed.to_string(),
         "failed to run proxy_on_configure: the host panicked: the store is broken"
@@ -201,8 +215,7 @@ fn a_panic_in_the_start_leaves_a_plugin_that_can_be_started() {
     world.store.broken.set(false);
     let waits = world.headers(world.request()).unwrap_err();
     assert!(matches!(waits, Error::Unavailable(_)), "{waits}");
-    std::thread::sleep(std::time::Duration::from_millis(110));
-    world.headers(world.request()).unwrap();
+    world.headers_when_restarted().unwrap();
 }
 
 #[test]
@@ -219,6 +232,36 @@ fn contexts_of_a_lost_instance_end_uncalled_and_leave_nothing() {
     for request in requests.into_iter().chain([failing]) {
         world.host.end_request(request);
     }
-    assert_eq!(registry::sweep(), 0);
+    // A slow machine needs more than one turn.
+    assert!((0..10).any(|_| registry::sweep() == 0));
     assert!(!world.is_running());
+}
+
+#[test]
+fn a_trap_takes_few_lines_of_the_log_whatever_the_guest_calls_its_functions() {
+    let name = "x\\n".repeat(1000);
+    let source = format!(
+        r#"(module
+            (func (export "proxy_abi_version_0_2_1"))
+            (memory (export "memory") 1)
+            (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+            (func (@name "{name}") (export "proxy_on_request_headers")
+                (param i32 i32 i32) (result i32) unreachable))"#
+    );
+    let host = Rc::new(MemoryHost::new());
+    let bytes = wat::parse_str(source).unwrap();
+    let mut plugin = Plugin::load(host.clone(), b"p", &bytes, Options::default()).unwrap();
+    let root = plugin.add_root(b"", false).unwrap();
+    let request = host.add_request(MemoryRequest::default());
+    assert!(plugin.request_headers(root, request).is_err());
+    let mut logs = host.logs();
+    // What took long to start is not started again at once.
+    logs.retain(|(_, line)| !line.contains("no new instance for"));
+    assert_eq!(logs.len(), 32);
+    assert!(
+        logs[0].1.contains("proxy_on_request_headers failed"),
+        "{}",
+        logs[0].1
+    );
+    assert!(logs[31].1.ends_with(" more lines"), "{}", logs[31].1);
 }

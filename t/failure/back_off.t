@@ -129,7 +129,7 @@ in a row
 503 page
 true
 --- error_log
-p: the instance is dropped: failed to run proxy_on_configure: the plugin refused its configuration
+p: the instance is dropped: failed to run proxy_on_configure: the plugin refused its configuration (root context 1)
 p: failed 2 times in a row: no new instance for 100 ms
 the request is refused: the plugin has failed: no new instance for
 
@@ -246,3 +246,67 @@ p: configured
 -- waits
 p: configured
 -- waited
+
+
+
+=== TEST 9: status: says how long there will be no instance
+--- plugin
+request_headers if_header x-bad yes trap
+--- config
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            local function status()
+                return require("resty.proxy_wasm").status().plugins[1]
+            end
+            client.outcome("/t")
+            ngx.say(status().back_off, " ", status().instance)
+            for _ = 1, 5 do
+                client.wait(function()
+                    if status().back_off == 0 then
+                        client.read(client.send("/t", "X-Bad: yes\r\n"))
+                        return true
+                    end
+                end)
+            end
+            -- The fifth time in a row: 800 ms.
+            local left = status().back_off
+            ngx.say(left > 0 and left <= 0.8, " ", status().instance)
+            ngx.say(client.wait(function() return status().back_off == 0 end))
+        }
+    }
+--- request
+GET /drive
+--- response_body
+0 true
+true false
+true
+
+
+
+=== TEST 10: a long start, and one failure: the next start waits as long
+--- plugin
+configure spin 300000000
+request_headers if_header x-trap yes trap
+--- config
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            ngx.say(client.outcome("/t"))
+            ngx.say(client.outcome("/t", "X-Trap: yes\r\n"))
+            ngx.say(client.outcome("/t"))
+            ngx.say(client.wait(function()
+                return client.outcome("/t") == "200 hello"
+            end))
+        }
+    }
+--- request
+GET /drive
+--- response_body
+200 hello
+503 page
+503 page
+true
+--- error_log eval
+[qr/p: no new instance for \d+ ms, as long as its last start took/, "the plugin has failed: no new instance for"]
+--- timeout: 60

@@ -57,6 +57,7 @@ our $DRIVE = <<'_END_';
             ngx.say("body: ", client.rest(socks.body))
             over = true
             ngx.sleep(0.1)
+            client.until_restart()
             ngx.say("next: ", client.outcome("/t"))
             client.no_context_left()
         }
@@ -188,13 +189,13 @@ q: proxy_on
 
 
 
-=== TEST 5: the plugins behind a failed one in the header filter see the answer that is sent
+=== TEST 5: the plugins behind a failed one in the header filter are not asked, as the answer stands; at the end they see it
 --- plugin
 response_headers trap
 --- plugin2
-response_headers get_header response :status
-response_headers get_header response x-secret
 response_headers echo_params
+log get_header response :status
+log get_header response x-secret
 log echo_params
 --- location
 content_by_lua_block {
@@ -207,7 +208,6 @@ content_by_lua_block {
 --- grep_error_log_out
 get_header(response :status) = OK "503"
 get_header(response x-secret) = NOT_FOUND
-response_headers: context=2 num_headers=2 end_of_stream=true
 log: context=2
 
 
@@ -241,6 +241,7 @@ content_by_lua_block {
             client.send("/t", "Connection: close\r\nX-Where: callout\r\n")
             ngx.sleep(0.1)
             client.outcome("/t", "X-Trap: yes\r\n")
+            client.until_restart()
             ngx.say(client.outcome("/t", "X-Old: yes\r\n"))
             over = true
             client.no_context_left()
@@ -286,6 +287,7 @@ set_effective_context(1) = OK
             local client = dofile("$TOP/t/lib/client.lua")
             client.mark("the failure")
             ngx.say(client.outcome("/path?root=one", "X-Trap: yes\r\n"))
+            client.until_restart()
             ngx.say(client.outcome("/path?root=two"))
         }
     }
@@ -336,6 +338,7 @@ two
             local sock = client.send("/path?root=two", "Connection: close\r\n")
             ngx.sleep(0.05)
             ngx.say(client.outcome("/path", "X-Trap: yes\r\n"))
+            client.until_restart()
             ngx.say(client.outcome("/path"))
             ngx.say(client.rest(sock))
             client.no_context_left()

@@ -8,9 +8,9 @@ use TestProxyWasm 'no_plan';
 # first word of a phase is what the request was sent with.
 our $CHAINS = <<'_END_';
     init_by_lua_block {
-        CAUSES = { "trap", "panic", "proc_exit 3", "recurse" }
+        CAUSES = { "trap", "panic", "proc_exit 3", "recurse", "loop" }
         PHASES = {
-            "request_headers", "request_body", "http_call_response",
+            "context_create", "request_headers", "request_body", "http_call_response",
             "response_headers", "response_body", "done", "log", "delete",
         }
         chains = {}
@@ -29,6 +29,7 @@ our $CHAINS = <<'_END_';
                             config = config,
                             upstreams = { side = "unix:$TEST_NGINX_HTML_DIR/side.sock" },
                             fail = fail,
+                            cpu_limit = 0.1,
                         },
                     })
                 end
@@ -69,9 +70,9 @@ our $SERVER = <<'_END_';
 _END_
 
 # What comes in each phase.
-our @PHASES = qw(request_headers request_body http_call_response response_headers response_body
-                 done log delete);
-our @CAUSES = ('trap', 'panic', 'proc_exit 3', 'recurse');
+our @PHASES = qw(context_create request_headers request_body http_call_response response_headers
+                 response_body done log delete);
+our @CAUSES = ('trap', 'panic', 'proc_exit 3', 'recurse', 'loop');
 sub outcomes {
     my %outcome = @_;
     my $lines = '';
@@ -92,7 +93,7 @@ __DATA__
 "set \$fail closed;\n$::SERVER"
 --- response_body eval
 ::outcomes(
-    request_headers => '503 page', request_body => '503 page', http_call_response => '503 page',
+    context_create => '503 page', request_headers => '503 page', request_body => '503 page', http_call_response => '503 page',
     response_headers => '503', response_body => 'cut',
 )
 --- timeout: 60

@@ -2,8 +2,15 @@
 
 use lib 't/lib';
 use TestProxyWasm 'no_plan';
+use IO::Socket::INET;
 
 no_long_string();
+# nginx's default.
+worker_connections(512);
+
+# Takes connections, and says nothing.
+our $SILENT = IO::Socket::INET->new(Listen => 1000, LocalAddr => '127.0.0.1') or die "no port: $!";
+
 run_tests();
 
 __DATA__
@@ -106,7 +113,7 @@ q: continue(request) = OK
 
 
 
-=== TEST 4: in flight: those of a lost instance count for as long as they hold a connection
+=== TEST 5: in flight: those of a lost instance count for as long as they hold a connection
 --- plugin_options: max_callouts = 1,
 --- plugin
 request_headers if_header x-do wait http_call callout 5000
@@ -143,3 +150,60 @@ http_call(callout 5000) = OK 1
 a callout is refused: 1 are in flight
 http_call(callout 5000) = INTERNAL_FAILURE
 http_call(callout 5000) = OK 2
+
+
+
+=== TEST 6: in flight: HTTP and gRPC together
+--- plugin_options: max_callouts = 2,
+--- plugin
+request_headers http_call callout 1000
+request_headers grpc_call callout a.B C 1000 message
+request_headers http_call callout 1000
+request_headers proxy_grpc_call "callout" "a.B" "C" {} "message" 1000 *
+request_headers proxy_grpc_stream "callout" "a.B" "C" {} *
+--- callout: echo
+--- grep_error_log eval: qr/(?:a (?:gRPC )?callout is refused.*?\)|(?:http_call|grpc_call|grpc_stream)\(.*?\) = \w+)/
+--- grep_error_log_out
+http_call(callout 1000) = OK
+grpc_call(callout a.B C 1000 message) = OK
+a callout is refused: 2 are in flight, which is the limit (option max_callouts)
+http_call(callout 1000) = INTERNAL_FAILURE
+a gRPC callout is refused: 2 are in flight, which is the limit (option max_callouts)
+grpc_call("callout" "a.B" "C" {} "message" 1000 *) = INTERNAL_FAILURE
+a gRPC callout is refused: 2 are in flight, which is the limit (option max_callouts)
+grpc_stream("callout" "a.B" "C" {} *) = INTERNAL_FAILURE
+
+
+
+=== TEST 7: in flight: by default, what never answers leaves connections to others
+--- plugin
+request_headers repeat 600 http_call silent 60000
+--- plugin_options eval
+my $port = $::SILENT->sockport;
+"upstreams = { silent = \"127.0.0.1:$port\" },"
+--- config
+    location = /plain { return 200 plain; }
+    location = /drive {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            ngx.say(client.outcome("/t"))
+            local threads, served = {}, 0
+            for i = 1, 100 do
+                threads[i] = ngx.thread.spawn(client.outcome, "/plain")
+            end
+            for i = 1, 100 do
+                local _, outcome = ngx.thread.wait(threads[i])
+                served = served + (outcome == "200 plain" and 1 or 0)
+            end
+            ngx.say(served)
+        }
+    }
+--- request
+GET /drive
+--- response_body
+200 hello
+100
+--- error_log
+a callout is refused: 256 are in flight, which is the limit (option max_callouts)
+--- no_error_log
+worker_connections are not enough

@@ -79,8 +79,8 @@ alloc\(2000000\) = OK .*
     }
 --- response_body
 huge_memory nil failed to load: it begins with 4294967296 bytes of memory, and may have 1073741824 (option memory_limit)
-huge_table nil failed to load: it begins with a table of 100000000 elements, and all that a plugin may have is 1000000
-two_memories nil failed to load: not a valid WebAssembly module: failed to parse WebAssembly module: multiple memories
+huge_table nil failed to load: it begins with a table of 100000000 elements, and all that it may have is 1000000 (option max_table_elements)
+two_memories nil failed to load: not a valid WebAssembly module: multiple memories
 nilfailed to load: it begins with 131072 bytes of memory, and may have 65536 (option memory_limit)
 true
 
@@ -95,9 +95,9 @@ true
         }
     }
 --- response_body
-nilfailed to load: no instance can be made: table minimum size of 400000 elements exceeds table limits
+nilfailed to load: no instance can be made: table minimum size of 400000 elements exceeds table limits, after it was refused more elements of tables (option max_table_elements)
 --- error_log
-p: no instance can be made: table minimum size of 400000 elements exceeds table limits
+p: no instance can be made: table minimum size of 400000 elements exceeds table limits, after it was refused more elements of tables (option max_table_elements)
 
 
 
@@ -112,5 +112,54 @@ p: no instance can be made: table minimum size of 400000 elements exceeds table 
         }
     }
 --- response_body_like eval
-my $wrong = qr/.*option "memory_limit" must be a number of bytes from 64 KiB to 4 GiB\n/;
-qr/\A$wrong$wrong$wrong$wrong.*option "memory_limit" must be a number\ntrue\n\z/
+my $wrong = qr/.*option "memory_limit" must be a number of bytes from 64 KiB to 4 GiB, not \S+\n/;
+qr/\A$wrong$wrong$wrong$wrong.*option "memory_limit" must be a number, not "1m"\ntrue\n\z/
+
+
+
+=== TEST 6: tables: the option max_table_elements, for all of an instance together
+--- config
+    location = /t {
+        content_by_lua_block {
+            local proxy_wasm = require "resty.proxy_wasm"
+            local plugin = assert(load("grow_tables", { max_table_elements = 10010 }))
+            local ctx = assert(proxy_wasm.on_configure(plugin))
+            ngx.say(proxy_wasm.on_http_request_headers(ctx))
+            ngx.say((select(2, load("huge_table", { max_table_elements = 99999999 }))))
+            ngx.say(load("huge_table", { max_table_elements = 100000000 }) ~= nil)
+            plugin = assert(load("many_tables", { max_table_elements = 1200000 }))
+            ngx.say(proxy_wasm.on_configure(plugin, "") ~= nil)
+        }
+    }
+--- response_body
+true
+failed to load: it begins with a table of 100000000 elements, and all that it may have is 99999999 (option max_table_elements)
+true
+true
+--- grep_error_log eval: qr/p: \K(elements: \d+)/
+--- grep_error_log_out
+elements: 0010010
+
+
+
+=== TEST 7: memory: a trap of a guest that was refused some names the option
+--- plugin
+--- plugin_guest: trap_without_memory
+--- plugin_options
+memory_limit = 64 * 2^20,
+--- error_code: 503
+--- response_body_like: 503
+--- grep_error_log eval: qr/p: \Kproxy_on_\w+ failed.*(?= \(root)/
+--- grep_error_log_out
+proxy_on_request_headers failed, the instance is dropped: wasm trap: wasm `unreachable` instruction executed, after it was refused more memory (option memory_limit)
+
+
+
+=== TEST 8: memory: a trap in a later call does not
+--- plugin
+--- plugin_guest: trap_without_memory
+--- plugin_options
+memory_limit = 65 * 2^20,
+--- grep_error_log eval: qr/p: \Kproxy_on_\w+ failed.*(?= \(root)/
+--- grep_error_log_out
+proxy_on_log failed, the instance is dropped: wasm trap: wasm `unreachable` instruction executed

@@ -50,9 +50,13 @@ wasi_clock_time_get(0 0 1024) = 76
 wasi_random_get(1024 8) = 0
 --- error_log eval
 [
-    qr/p: imports that are not allowed: [^\n]*\bproxy_set_property\b/,
-    qr/p: imports that are not allowed: [^\n]*\bfd_write\b/,
+    qr/\[info\] [^\n]*p: imports that are not allowed: [^\n]*\bproxy_set_property\b/,
+    qr/\[info\] [^\n]*p: imports that are not allowed: [^\n]*\bfd_write\b/,
+    qr/\[info\] [^\n]*p: callbacks that are not called: [^\n]*\bproxy_on_response_body\b/,
 ]
+--- no_error_log
+[warn]
+[error]
 
 
 
@@ -104,15 +108,15 @@ q: proxy_set_property("mine" "x") = OK
             local path = "$GUESTS/export_nothing.wasm"
             for _, name in ipairs { "proxy_lgo", "", "env.proxy_log", "proxy_on_everything" } do
                 local plugin, err = proxy_wasm.load("p", path, { capabilities = { "proxy_log", name } })
-                ngx.say(plugin, " ", (err:gsub("/.*/", "")))
+                ngx.say(plugin, " ", err)
             end
         }
     }
 --- response_body
-nil plugin "p": export_nothing.wasm: the capability "proxy_lgo" is unknown: there is no such host function, callback or WASI function
-nil plugin "p": export_nothing.wasm: the capability "" is unknown: there is no such host function, callback or WASI function
-nil plugin "p": export_nothing.wasm: the capability "env.proxy_log" is unknown: there is no such host function, callback or WASI function
-nil plugin "p": export_nothing.wasm: the capability "proxy_on_everything" is unknown: there is no such host function, callback or WASI function
+nil plugin "p": option "capabilities": "proxy_lgo" is unknown: there is no such host function, callback or WASI function
+nil plugin "p": option "capabilities": "" is unknown: there is no such host function, callback or WASI function
+nil plugin "p": option "capabilities": "env.proxy_log" is unknown: there is no such host function, callback or WASI function
+nil plugin "p": option "capabilities": "proxy_on_everything" is unknown: there is no such host function, callback or WASI function
 
 
 
@@ -141,13 +145,13 @@ nil plugin "p": export_nothing.wasm: the capability "proxy_on_everything" is unk
 --- response_body
 taken
 taken
-option "capabilities" must be a list of one name or more; without it, all is allowed
-option "capabilities" must be a list of one name or more; without it, all is allowed
-option "capabilities" must be a list of names
-option "capabilities" must be a list of names
-option "capabilities" must be a list of names
-option "capabilities" must be a list of names
-option "capabilities" must be a table
+plugin "p": option "capabilities" must be a list of one name or more; without it, all is allowed
+plugin "p": option "capabilities" must be a list of one name or more; without it, all is allowed
+plugin "p": option "capabilities" must be a list of names, without keys such as "proxy_log"
+plugin "p": option "capabilities" must be a list of names, without keys such as "proxy_log"
+plugin "p": option "capabilities" must be a list of names such as "proxy_log", not 1
+plugin "p": option "capabilities" must be a list of names such as "proxy_log", not "proxy_log\x0aproxy_done"
+plugin "p": option "capabilities" must be a table, not "proxy_log"
 
 
 
@@ -172,3 +176,32 @@ done
 p1: proxy_define_metric(0 "m" *) = INTERNAL_FAILURE
 p2: proxy_define_metric(0 "m" *) = OK
 p3: proxy_define_metric(0 "m" *) = INTERNAL_FAILURE
+
+
+
+=== TEST 7: log: what a list of one name lacks is, with that name, a list that does
+--- prepare
+require("resty.proxy_wasm").load("probe", "$GUESTS/rust_demo.wasm", { capabilities = { "proxy_log" } })
+local names = { "proxy_log" }
+for line in dofile("$TOP/t/lib/error_log.lua").lines() do
+    local found = line:match("probe: imports that are not allowed: (.*)")
+                  or line:match("probe: callbacks that are not called: (.*)")
+    for name in (found or ""):gmatch("[%w_]+") do
+        names[#names + 1] = name
+    end
+end
+--- plugin_guest: rust_demo
+--- plugin_options: capabilities = names,
+--- plugin chop
+hello
+--- response_body
+hello
+--- response_headers
+x-proxy-wasm: hello from Rust
+--- error_log
+probe: imports that are not allowed:
+probe: callbacks that are not called:
+--- no_error_log
+p: imports
+p: callbacks
+[error]

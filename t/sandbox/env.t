@@ -79,10 +79,10 @@ wasi_environ_get(0xffffffff 0xffffffff) = 21
 --- response_body
 taken
 taken
-option "env" must map names to values, both strings
-option "env" must map names to values, both strings
-option "env" has a name that is empty, or has "=" or a NUL in it
-option "env" has a name that is empty, or has "=" or a NUL in it
-option "env" has a name that is empty, or has "=" or a NUL in it
-option "env" has a NUL in the value of "A"
-option "env" must be a table
+plugin "p": option "env" must map names to values, both strings, not "A" to 1
+plugin "p": option "env" must map names to values, both strings, not 1 to "A=1"
+plugin "p": option "env" has a name that is empty, or has "=" or a NUL in it: ""
+plugin "p": option "env" has a name that is empty, or has "=" or a NUL in it: "A=B"
+plugin "p": option "env" has a name that is empty, or has "=" or a NUL in it: "A\x00B"
+plugin "p": option "env" has a NUL in the value of "A"
+plugin "p": option "env" must be a table, not "A=1"
