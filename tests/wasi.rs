@@ -14,7 +14,7 @@ use resty_proxy_wasm::host::memory::MemoryHost;
 use resty_proxy_wasm::hostcalls::{Linked, env, wasi};
 use resty_proxy_wasm::shared::Shared;
 use resty_proxy_wasm::vm::instance::{Prepared, linker};
-use resty_proxy_wasm::vm::{Allowance, CpuLimit, ImportKind, Instance, Module, Trap};
+use resty_proxy_wasm::vm::{Allowance, CpuLimit, ImportKind, Instance, Module, Stack, Trap};
 
 const ALLOWANCE: Allowance = Allowance {
     cpu: CpuLimit {
@@ -121,8 +121,8 @@ struct Guest {
 
 /// Compiles and links: what became of each import, in their order.
 fn link(wat: &str) -> (Vec<Linked>, Result<Prepared<State>, String>) {
-    let module = Module::compile(&wat::parse_str(wat).unwrap()).unwrap();
-    let mut linker = linker::<State>().unwrap();
+    let module = Module::compile(&wat::parse_str(wat).unwrap(), Stack::default()).unwrap();
+    let mut linker = linker::<State>(Stack::default()).unwrap();
     let mut linked = Vec::new();
     for import in module.imports() {
         let ImportKind::Function {
@@ -159,7 +159,7 @@ fn try_guest(wat: &str) -> (Rc<MemoryHost>, Started) {
         limits: Limits::default(),
         ticks_in_one: false,
     };
-    let shared = Shared::new(host.store(), None, b"");
+    let shared = Shared::new(host.store(), None, b"", &Limits::default());
     let state = State::new(host.clone(), Rc::new(plugin), Ids::default(), shared);
     let (linked, prepared) = link(wat);
     assert!(linked.iter().all(|linked| *linked == Linked::Built));

@@ -209,7 +209,50 @@ p: get_body(request_body) = OK "one, two"
 
 
 
-=== TEST 7: functions: ids are never given again
+=== TEST 7: functions: a request body over max_request_body is given to no plugin, whole or in pieces
+--- config
+    location = /t {
+        content_by_lua_block {
+            local conf = "request_body echo_params"
+            local whole = configure(conf, { max_request_body = 8 })
+            ngx.say(proxy_wasm.on_http_request_body(whole, "123456789", true))
+            ngx.say(proxy_wasm.on_http_request_body(whole, "x", true))
+            local pieces = configure(conf, { max_request_body = 8, fail = "open" })
+            ngx.say(proxy_wasm.on_http_request_body(pieces, "12345678", false))
+            ngx.say(proxy_wasm.on_http_request_body(pieces, "9", false))
+            ngx.say(proxy_wasm.on_http_request_body(pieces, nil, true))
+            local most = configure(conf, { max_request_body = 8 })
+            ngx.say(proxy_wasm.on_http_request_body(most, "1234", false))
+            ngx.say(proxy_wasm.on_http_request_body(most, "5678", true))
+            local default = configure(conf)
+            ngx.say(proxy_wasm.on_http_request_body(default, ("x"):rep(16 * 1024 * 1024 + 1), true))
+            default = configure(conf)
+            ngx.say(proxy_wasm.on_http_request_body(default, ("x"):rep(16 * 1024 * 1024), true))
+        }
+    }
+--- request
+POST /t
+x
+--- response_body
+nilthe request body is larger than 8 bytes (option max_request_body)
+nilthe request body is larger than 8 bytes (option max_request_body)
+true
+nilthe request body is larger than 8 bytes (option max_request_body)
+nilthe request body is larger than 8 bytes (option max_request_body)
+true
+true
+nilthe request body is larger than 16777216 bytes (option max_request_body)
+true
+--- grep_error_log eval: qr/p: request_body: .*?(?=, client)/
+--- grep_error_log_out
+p: request_body: context=2 size=8 end_of_stream=false
+p: request_body: context=2 size=4 end_of_stream=false
+p: request_body: context=2 size=8 end_of_stream=true
+p: request_body: context=2 size=16777216 end_of_stream=true
+
+
+
+=== TEST 8: functions: ids are never given again
 --- config
     location = /t {
         content_by_lua_block {
@@ -237,7 +280,7 @@ p: request_headers: context=4
 
 
 
-=== TEST 8: status: what plugins have, while a request waits
+=== TEST 9: status: what plugins have, while a request waits
 --- config
     location = /t {
         content_by_lua_block {

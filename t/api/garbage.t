@@ -295,3 +295,50 @@ p: second
 --- grep_error_log_out eval
 # Three of each; the VM of a request goes when its connection is closed.
 qr/^(?=(?:(?:.*\n)*?p: log\n){3})(?=(?:(?:.*\n)*?p: done: context=1\n){3})(.*\n){6}$/
+
+
+
+=== TEST 9: lua_code_cache off: a request that waits is found when another VM's timer has continued it
+--- http_config
+    lua_code_cache off;
+--- config
+    location = /t {
+        content_by_lua_block {
+            local client = dofile("$TOP/t/lib/client.lua")
+            local ticking = ngx.thread.spawn(client.get, "/ticking")
+            ngx.sleep(0.2)
+            ngx.say(client.get("/waiting"))
+            ngx.thread.wait(ticking)
+        }
+    }
+    location = /ticking {
+        content_by_lua_block {
+            assert(require "resty.proxy_wasm".new_chain {
+                { name = "p", path = "$GUESTS/hostcalls.wasm", config = "configure tick 5" },
+            })
+            ngx.sleep(1.5)
+        }
+    }
+    location = /waiting {
+        access_by_lua_block {
+            chain = assert(require "resty.proxy_wasm".new_chain {
+                { name = "q", path = "$GUESTS/hostcalls.wasm", pause_timeout = 60, config = [[
+                    configure       tick 300
+                    request_headers remember
+                    request_headers pause
+                    tick            set_effective_context origin
+                    tick            continue request
+                    tick            tick 0
+                ]] },
+            })
+            chain:access()
+        }
+        content_by_lua_block { ngx.print("went on") }
+    }
+--- response_body
+200went on
+--- timeout: 10
+--- error_log
+[alert] 
+--- no_error_log
+[error]

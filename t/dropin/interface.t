@@ -231,7 +231,27 @@ p: get_body(request_body) = OK ""
 
 
 
-=== TEST 9: error strings: each callback that traps
+=== TEST 9: on_http_request_body: over 16 MiB the plugin is not called
+--- config
+    location = /t {
+        content_by_lua_block {
+            local ctx = configure("request_body echo_params")
+            ngx.say(wasm.on_http_request_body(ctx, ("x"):rep(16 * 1024 * 1024 + 1), true))
+        }
+    }
+--- request
+POST /t
+x
+--- response_body
+nilfailed to run proxy_on_http_request_body
+--- error_log
+[proxy-wasm] the request body is larger than 16777216 bytes (option max_request_body)
+--- no_error_log
+request_body: context
+
+
+
+=== TEST 10: error strings: each callback that traps
 --- config
     location = /t {
         access_by_lua_block {
@@ -270,7 +290,7 @@ failed to run proxy_on_http_response_body
 
 
 
-=== TEST 10: error strings: the answer of a callout makes it trap
+=== TEST 11: error strings: the answer of a callout makes it trap
 --- config
     location = /t {
         content_by_lua_block {
@@ -296,7 +316,7 @@ p: proxy_on_http_call_response failed, the instance is dropped: wasm trap
 
 
 
-=== TEST 11: a local response: the function does not return
+=== TEST 12: a local response: the function does not return
 --- config
     location = /t {
         content_by_lua_block {
@@ -315,7 +335,7 @@ it returned
 
 
 
-=== TEST 12: a local response: from the body, and with Continue
+=== TEST 13: a local response: from the body, and with Continue
 --- config
     location = /t {
         content_by_lua_block {
@@ -336,7 +356,7 @@ it returned
 
 
 
-=== TEST 13: callouts: the function returns after the last one, without a word of the plugin
+=== TEST 14: callouts: the function returns after the last one, without a word of the plugin
 --- config
     location = /t {
         content_by_lua_block {
@@ -364,7 +384,7 @@ p: http_call_response: context
 
 
 
-=== TEST 14: callouts: a failed one is answered with nothing, and the function returns
+=== TEST 15: callouts: a failed one is answered with nothing, and the function returns
 --- config
     location = /t {
         content_by_lua_block {

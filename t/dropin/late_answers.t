@@ -2,6 +2,7 @@
 # again.
 
 use lib 't/lib';
+use GrpcServer;
 use TestProxyWasm 'no_plan';
 
 our $SETUP = <<'_EOC_';
@@ -36,7 +37,6 @@ _EOC_
 
 our $HELPERS = <<'_EOC_';
             local client = dofile("$TOP/t/lib/client.lua")
-            local lib = require("resty.proxy_wasm.lib").lib
             local function wait(condition)
                 assert(client.wait(condition))
             end
@@ -64,7 +64,7 @@ __DATA__
             local first = client.send("/r")
             wait(function() return asked == 1 end)
             first:close()
-            wait(function() return lib.rpw_sweep() == 0 end)
+            wait(client.all_ended)
 
             local second = client.send("/r")
             wait(function() return asked == 2 end)
@@ -74,7 +74,7 @@ __DATA__
             may_answer[2] = true
             ngx.say(client.read(second))
 
-            wait(function() return lib.rpw_sweep() == 0 end)
+            wait(client.all_ended)
             may_answer[3] = true
             -- On the same connection of the same client.
             ngx.say(client.read(client.send("/r", nil, second)))
@@ -143,3 +143,78 @@ configure: context=3
 http_call_response: context=3
 OK "answer 2"
 configure: context=2
+
+
+=== TEST 3: http contexts: no id is given again while a tick, a queue or a callout of the root could name it
+--- http_config eval: $::SETUP
+--- config eval
+"
+    location = /r {
+        access_by_lua_block {
+            assert(wasm.on_http_request_headers(ctx))
+        }
+        content_by_lua_block { ngx.print('hello') }
+    }
+    location = /t {
+        content_by_lua_block {
+            $::HELPERS" . '
+            local side = "unix:" .. ngx.config.prefix() .. "html/side.sock"
+            local PLUGINS = {
+                { "nothing", "" },
+                { "a tick", "configure tick 3600000" },
+                { "a queue", "configure register_queue jobs" },
+                { "a callout", "configure http_call " .. side .. " 20000 :authority=side" },
+                { "a stream", "configure grpc_stream 127.0.0.1:' . $GrpcServer::PORT . ' test.Echo Chat" },
+                { "a tick that is over", "configure tick 3600000\nlog tick 0" },
+            }
+            for _, one in ipairs(PLUGINS) do
+                client.mark(one[1])
+                local plugin = assert(wasm.load("p", "$GUESTS/hostcalls.wasm"))
+                ctx = assert(wasm.on_configure(plugin, one[2] .. "\nrequest_headers echo_params"))
+                for _ = 1, 3 do
+                    assert(client.get("/r") == 200)
+                    wait(client.all_ended)
+                end
+            end
+            client.mark("the callout is answered")
+            local plugin = assert(wasm.load("p", "$GUESTS/hostcalls.wasm"))
+            ctx = assert(wasm.on_configure(plugin, PLUGINS[4][2] .. "\nrequest_headers echo_params"))
+            wait(function() return asked == 2 end)
+            assert(client.get("/r") == 200)
+            wait(client.all_ended)
+            may_answer[1], may_answer[2] = true, true
+            ngx.sleep(0.3)
+            assert(client.get("/r") == 200)
+        }
+    }
+'
+--- ignore_response
+--- grep_error_log eval: qr/(?<=p: )request_headers: context=\d+|-- [^,]+/
+--- grep_error_log_out
+-- nothing
+request_headers: context=2
+request_headers: context=2
+request_headers: context=2
+-- a tick
+request_headers: context=2
+request_headers: context=3
+request_headers: context=4
+-- a queue
+request_headers: context=2
+request_headers: context=3
+request_headers: context=4
+-- a callout
+request_headers: context=2
+request_headers: context=3
+request_headers: context=4
+-- a stream
+request_headers: context=2
+request_headers: context=3
+request_headers: context=4
+-- a tick that is over
+request_headers: context=2
+request_headers: context=2
+request_headers: context=2
+-- the callout is answered
+request_headers: context=2
+request_headers: context=2

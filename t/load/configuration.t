@@ -91,7 +91,7 @@ demo: configured with '{"on":true}'
     }
 --- response_body
 false configuration cannot be JSON: Cannot serialise function: type not supported
-false chain entry 1: configuration cannot be JSON: Cannot serialise function: type not supported
+false chain entry 1, plugin "demo": configuration cannot be JSON: Cannot serialise function: type not supported
 
 
 
@@ -135,12 +135,12 @@ cdata
         }
     }
 --- response_body
-false configuration must be a string or a table
-false chain entry 1: configuration must be a string or a table
-false configuration must be a string or a table
-false chain entry 1: configuration must be a string or a table
-false configuration must be a string or a table
-false chain entry 1: configuration must be a string or a table
+false configuration must be a string or a table, not 7
+false chain entry 1, plugin "demo": configuration must be a string or a table, not 7
+false configuration must be a string or a table, not true
+false chain entry 1, plugin "demo": configuration must be a string or a table, not true
+false configuration must be a string or a table, not a function
+false chain entry 1, plugin "demo": configuration must be a string or a table, not a function
 
 
 
@@ -163,3 +163,32 @@ done
 plugin: get_body(vm_configuration) = OK "vm_start get_body vm_configuration\nvm_start echo_params"
 plugin: vm_start: context=1 configuration_size=55
 plugin: configure: context=1 configuration_size=21
+
+
+
+=== TEST 8: configuration: proxy_validate_configuration comes between start and configuration, and may refuse it
+--- config
+    location = /t {
+        content_by_lua_block {
+            local proxy_wasm = require "resty.proxy_wasm"
+            local plugin = assert(proxy_wasm.load("p", "$GUESTS/validate_configuration.wasm"))
+            ngx.say(type(proxy_wasm.on_configure(plugin, "good")))
+            ngx.say(proxy_wasm.on_configure(plugin, "refuse"))
+            ngx.say(type(proxy_wasm.on_configure(plugin, "good again")))
+        }
+    }
+--- response_body_like eval
+qr/\A(cdata|table)
+nil.*proxy_validate_configuration.*
+\1
+\z/
+--- grep_error_log eval: qr/p: \K(?:vm started|validated|configured)/
+--- grep_error_log_out
+vm started
+validated
+configured
+vm started
+validated
+vm started
+validated
+configured

@@ -59,7 +59,7 @@ abi_unknown nil failed to load: proxy_abi_version_9_9_9 is unknown: 0.1.0, 0.2.0
         }
     }
 --- response_body
-nil failed to load: not a valid WebAssembly module: failed to parse WebAssembly module: threads must be enabled for shared memories
+nil failed to load: not a valid WebAssembly module: threads must be enabled for shared memories
 
 
 

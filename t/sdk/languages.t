@@ -5,6 +5,10 @@ use lib 't/lib';
 use TestProxyWasm 'no_plan';
 
 our $setup = <<'_EOC_';
+    # A large module would else be read and compiled while requests are refused.
+    init_by_lua_block {
+        loaded = assert(require("resty.proxy_wasm").load("p", "$GUESTS/GUEST_FILE.wasm"))
+    }
     init_worker_by_lua_block {
         local instance
         function chain()
@@ -57,7 +61,7 @@ add_block_preprocessor(sub {
     my $block = shift;
     my ($guest) = $block->name =~ /^TEST \d+: (\w+)/;
     my $root_id = $block->name =~ /root id "(\w*)"/ ? "\"$1\"" : 'nil';
-    (my $http_config = $main::setup) =~ s/GUEST_FILE/$guest/;
+    (my $http_config = $main::setup) =~ s/GUEST_FILE/$guest/g;
     $http_config =~ s/ROOT_ID/$root_id/;
     $block->set_value("http_config", $http_config);
     $block->set_value("config", $block->config . $main::server);
