@@ -4,8 +4,9 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use resty_proxy_wasm::abi::HeaderList;
 use resty_proxy_wasm::callout::Response;
-use resty_proxy_wasm::context::{Effect, HeaderList};
+use resty_proxy_wasm::context::Effect;
 use resty_proxy_wasm::host::memory::{MemoryHost, MemoryRequest};
 use resty_proxy_wasm::host::{Phase, Request};
 use resty_proxy_wasm::plugin::{Options, Plugin};
@@ -43,6 +44,12 @@ pub fn options(flags: u8) -> Options {
     options
 }
 
+fn list(name: &[u8], value: &[u8]) -> HeaderList {
+    let mut list = HeaderList::new();
+    list.push(name, value);
+    list
+}
+
 /// Does what Lua would do, and delivers the answers of callouts.
 fn perform(plugin: &mut Plugin, root: u32, request: Request, answers: u8) {
     while plugin.next_effect(root, request).is_some() {}
@@ -56,9 +63,9 @@ fn perform(plugin: &mut Plugin, root: u32, request: Request, answers: u8) {
             let response = match answers & 1 {
                 0 => Response::default(),
                 _ => Response {
-                    headers: vec![(b":status".into(), b"200".into())],
+                    headers: list(b":status", b"200"),
                     body: b"body".into(),
-                    trailers: vec![(b"t".into(), b"1".into())],
+                    trailers: list(b"t", b"1"),
                 },
             };
             // Some are never answered.
@@ -110,7 +117,11 @@ pub fn drive(host: &Rc<MemoryHost>, plugin: &mut Plugin, configuration: &[u8], f
             let _ = plugin.log_request(root, request);
         }
     }
-    assert_eq!(plugin.sweep(), 0, "a context outlives its request");
+    let mut swept = plugin.sweep();
+    while swept.more {
+        swept = plugin.sweep();
+    }
+    assert_eq!(swept.alive, 0, "a context outlives its request");
     plugin.close_root(root);
     let _ = plugin.run_timers(Instant::now() + Duration::from_secs(7200));
 }

@@ -8,6 +8,8 @@
 mod callouts;
 mod drive;
 mod engine;
+mod grpc;
+mod guest;
 mod hostcalls;
 mod modules;
 mod pairs;
@@ -64,16 +66,18 @@ steps! {
     five = 5;
 }
 
-const TARGETS: [&Target; 5] = [
+const TARGETS: [&Target; 6] = [
     &pairs::TARGET,
     &properties::TARGET,
     &callouts::TARGET,
+    &grpc::TARGET,
     &hostcalls::TARGET,
     &modules::TARGET,
 ];
 
 fn target(name: &str) -> &'static Target {
-    let mut targets = TARGETS.into_iter().chain([&CANARY]);
+    let canaries = [&CANARY, &hostcalls::STATUS_CANARY, &hostcalls::WRITE_CANARY];
+    let mut targets = TARGETS.into_iter().chain(canaries);
     let found = targets.find(|target| target.name == name);
     found.unwrap_or_else(|| panic!("no target {name}"))
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use crate::drive::{options, request};
-use resty_proxy_wasm::abi::property::segments;
+use resty_proxy_wasm::abi::property::split;
 use resty_proxy_wasm::abi::types::LogLevel;
 use resty_proxy_wasm::host::memory::MemoryHost;
 use resty_proxy_wasm::plugin::Plugin;
@@ -76,6 +76,9 @@ pub const TARGET: Target = Target {
         b"ngx\0",
         b"mine\0a\0b",
         b"plugin_name",
+        b"xds\0node\0",
+        b"metadata\0filter_metadata",
+        b"filter_state\0wasm.",
         b"\xff",
         b"\0",
     ],
@@ -109,11 +112,12 @@ fn run(data: &[u8]) {
         let answers: Vec<&&str> = guest.iter().filter(|line| line.len() == 1).collect();
         assert!(answers.len() >= 2, "{guest:?}");
         // A path of three segments that begins with "mine" is a plugin's own.
-        let own = segments(path).count() == 3 && path.starts_with(b"mine\0");
+        let (path, group, name) = split(path);
+        let own = group == b"mine" && name.iter().filter(|byte| **byte == 0).count() == 1;
         if own && plain(value) && path.len() + value.len() < 10_000 {
             assert_eq!(guest.last().map(|line| line.as_bytes()), Some(value));
         }
     }
     host.end_request(request);
-    assert_eq!(plugin.sweep(), 0);
+    assert_eq!(plugin.sweep().alive, 0);
 }

@@ -18,7 +18,7 @@ cd "$(dirname "$0")/.."
 seconds=${SECONDS_EACH:-60}
 seed=${SEED:-$(date +%s)}
 targets=("$@")
-[[ $# -gt 0 ]] || targets=(pairs properties callouts hostcalls modules)
+[[ $# -gt 0 ]] || targets=(pairs properties callouts grpc hostcalls modules)
 
 export RUSTC_WORKSPACE_WRAPPER=$PWD/scripts/fuzz-rustc.sh
 step "building the fuzz targets"
@@ -34,11 +34,18 @@ unset RUSTC_WORKSPACE_WRAPPER
 # Must be found, or nothing that follows means anything.
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-step "a planted fault"
-if "$binary" canary 30 "$folder" "$seed" >"$folder/log" 2>&1 || ! grep -q 'the canary was found' "$folder/log"; then
-    cat "$folder/log" >&2
-    die "the planted fault was not found: the fuzzer is blind"
-fi
+# canary NAME MESSAGE
+canary() {
+    step "a planted fault: $1"
+    if "$binary" "$1" 30 "$folder" "$seed" >"$folder/log" 2>&1 || ! grep -q "$2" "$folder/log"; then
+        cat "$folder/log" >&2
+        die "the planted fault was not found: the fuzzer is blind"
+    fi
+    rm -rf "$folder/kept"
+}
+canary canary 'the canary was found'
+canary canary-status 'did wrong.*no_status'
+canary canary-write 'did wrong.*written_elsewhere'
 
 # fuzz TARGET: says what came of it.
 fuzz() {
