@@ -40,13 +40,14 @@ request_headers add_header request x-canary alive
 request_headers if_header x-answer yes local_response 403 alive
 response_headers add_header response x-canary alive
 request_headers log info alive
+configure define_metric counter canary_alive
 """
 CANARY = Case(
     "canary", covers=[], requests=[get(), get("/", {"x-answer": "yes"})], statuses=ANY,
     plugins=[Plugin(CANARY_CONFIG, nginx_config=CANARY_CONFIG.replace("alive", "dead")
                     .replace("403", "404"))], expect=["log info"])
 CANARY_SHOWS = ["response 1 header x-canary: dead", "response 2: 404", 'response 2 body: "dead"',
-                "origin header x-canary: dead", "log info: dead"]
+                "origin header x-canary: dead", "log info: dead", "metric canary_dead: 0"]
 
 
 def load_cases():
@@ -100,10 +101,10 @@ class Side:
             responses = [exchange(address, request) for request in case.requests]
             time.sleep(case.settle or 0.02)
             lines = transcript.of_responses(case, responses)
-            lines += transcript.of_received("origin", self.origin.take())
+            lines += transcript.of_received(case, "origin", self.origin.take())
             # Calls at the same time come as they come.
-            lines += transcript.of_received("callout", sorted(self.callout.take(),
-                                                              key=lambda call: call[1]))
+            lines += transcript.of_received(case, "callout",
+                                            sorted(self.callout.take(), key=lambda call: call[1]))
             self.seen[case.slug] = (responses, lines)
             self.took[case.slug] = time.monotonic() - started
             if self.proxy.process.poll() is not None:
@@ -114,12 +115,13 @@ class Side:
         """The transcripts, when all that is logged late has been."""
         time.sleep(0.5)
         log = list(self.proxy.log_lines())
+        metrics = self.proxy.metrics()
         self.proxy.stop()
         names = [(":%d" % port, ":" + name.upper()) for name, port in self.ports.items()]
         names += [(":%d" % self.proxy.addresses[case.slug][1], ":LISTENER") for case in cases]
         for case in cases:
             responses, lines = self.seen[case.slug]
-            lines = lines + transcript.of_log(case, log)
+            lines = lines + transcript.of_log(case, log) + transcript.of_metrics(case, metrics)
             for port, name in names:
                 lines = [line.replace(port, name) for line in lines]
             self.seen[case.slug] = (responses, transcript.masked(case, lines))

@@ -2,102 +2,85 @@
 
 from harness.case import Case
 
+CALL = ["proxy_grpc_call", "proxy_on_grpc_receive"]
+FAILED_CALL = ["proxy_grpc_call", "proxy_on_grpc_close"]
+STREAM = ["proxy_grpc_stream", "proxy_on_grpc_receive"]
+
+MESSAGE_OF_A_STATUS = "The message of a status is the upstream's alone"
+
+
+def call(method, message, *answer, upstream="grpc", timeout=5000):
+    """A call that its request waits for, and what the callback with the answer does."""
+    return script("request_headers grpc_call %s test.Echo %s %d %s" % (upstream, method, timeout, message),
+                  "request_headers pause",
+                  *["grpc_call_response " + each for each in answer],
+                  "grpc_call_response continue request")
+
+
+def stream(method, sends, *callbacks, ends=True):
+    """A stream that its request waits for: what is sent first, and what callbacks do."""
+    return script("request_headers grpc_stream grpc test.Echo " + method,
+                  *["request_headers " + each for each in sends],
+                  "request_headers pause",
+                  *callbacks,
+                  *(["grpc_close continue request"] if ends else []))
+
+
+def script(*lines):
+    return "\n" + "".join(line + "\n" for line in lines)
+
+
 CASES = [
     Case(
         "a message and its answer",
-        covers=["proxy_grpc_call", "proxy_on_grpc_receive", "proxy_get_status"],
-        config="""
-request_headers grpc_call grpc test.Echo Echo 5000 "hello there"
-request_headers pause
-grpc_call_response echo_params
-grpc_call_response get_body grpc_message
-grpc_call_response grpc_status
-grpc_call_response continue request
-""",
+        covers=CALL + ["proxy_get_status"],
+        config=call("Echo", '"hello there"', "echo_params", "get_body grpc_message", "grpc_status"),
         expect=['OK "hello there"'],
     ),
     Case(
         "an empty message and an empty answer",
-        covers=["proxy_grpc_call", "proxy_on_grpc_receive"],
-        config="""
-request_headers grpc_call grpc test.Echo Echo 5000 ""
-request_headers pause
-grpc_call_response echo_params
-grpc_call_response get_body grpc_message
-grpc_call_response continue request
-""",
+        covers=CALL,
+        config=call("Echo", '""', "echo_params", "get_body grpc_message"),
         expect=["status=0 size=0"],
     ),
     Case(
         "a large message and a large answer",
-        covers=["proxy_grpc_call", "proxy_on_grpc_receive"],
-        config="""
-request_headers grpc_call grpc test.Echo Echo 5000 fill:3000000:x
-request_headers pause
-grpc_call_response echo_params
-grpc_call_response continue request
-""",
+        covers=CALL,
+        config=call("Echo", "fill:3000000:x", "echo_params"),
         expect=["size=3000000"],
     ),
     Case(
         "a call that fails",
-        covers=["proxy_grpc_call", "proxy_on_grpc_close", "proxy_get_status"],
-        config="""
-request_headers grpc_call grpc test.Echo Fail 5000 "7 50% are enough"
-request_headers pause
-grpc_call_response echo_params
-grpc_call_response grpc_status
-grpc_call_response get_body grpc_message
-grpc_call_response continue request
-""",
+        covers=FAILED_CALL + ["proxy_get_status"],
+        config=call("Fail", '"7 50% are enough"', "echo_params", "grpc_status",
+                    "get_body grpc_message"),
         expect=["status=7", "are enough"],
-        differs="The message of a status is the upstream's alone",
+        differs=MESSAGE_OF_A_STATUS,
     ),
     Case(
         "metadata",
         covers=["proxy_grpc_call"],
-        config="""
-request_headers grpc_call grpc test.Echo Metadata 5000 "" x-one=1 x-two=2
-request_headers pause
-grpc_call_response get_body grpc_message
-grpc_call_response continue request
-""",
+        config=call("Metadata", '"" x-one=1 x-two=2', "get_body grpc_message"),
         expect=["x-one: 1", "x-two: 2"],
     ),
     Case(
         "a method that is not there",
-        covers=["proxy_grpc_call", "proxy_on_grpc_close"],
-        config="""
-request_headers grpc_call grpc test.Echo Nothing 5000 ""
-request_headers pause
-grpc_call_response echo_params
-grpc_call_response grpc_status
-grpc_call_response continue request
-""",
+        covers=FAILED_CALL,
+        config=call("Nothing", '""', "echo_params", "grpc_status"),
         expect=["status=12"],
-        differs="The message of a status is the upstream's alone",
+        differs=MESSAGE_OF_A_STATUS,
     ),
     Case(
         "a call whose time is over",
-        covers=["proxy_grpc_call", "proxy_on_grpc_close"],
-        config="""
-request_headers grpc_call grpc test.Echo Slow 200 "3000"
-request_headers pause
-# Its status is a matter of who is first: the server, with 4, or Envoy, with 14.
-grpc_call_response log info "it is over"
-grpc_call_response continue request
-""",
+        covers=FAILED_CALL,
+        # Its status is a matter of who is first: the server, with 4, or Envoy, with 14.
+        config=call("Slow", '"3000"', 'log info "it is over"', timeout=200),
         expect=["it is over"],
     ),
     Case(
         "nobody listens",
-        covers=["proxy_grpc_call", "proxy_on_grpc_close"],
-        config="""
-request_headers grpc_call dead test.Echo Echo 5000 ""
-request_headers pause
-grpc_call_response echo_params
-grpc_call_response continue request
-""",
+        covers=FAILED_CALL,
+        config=call("Echo", '""', "echo_params", upstream="dead"),
         expect=["status=14"],
     ),
     Case(
@@ -112,92 +95,64 @@ request_headers proxy_grpc_stream nobody test.Echo Chat {} *
     Case(
         "Envoy's message for a service",
         covers=["proxy_grpc_call"],
-        config="""
-request_headers grpc_call "\\x0a\\x06\\x0a\\x04grpc" test.Echo Echo 5000 "hello"
-request_headers pause
-grpc_call_response get_body grpc_message
-grpc_call_response continue request
-""",
+        config=call("Echo", '"hello"', "get_body grpc_message",
+                    upstream='"\\x0a\\x06\\x0a\\x04grpc"'),
         expect=['OK "hello"'],
     ),
     Case(
         "a stream, both ways",
-        covers=["proxy_grpc_stream", "proxy_grpc_send", "proxy_grpc_close",
-                "proxy_on_grpc_receive_initial_metadata", "proxy_on_grpc_receive",
-                "proxy_on_grpc_receive_trailing_metadata", "proxy_on_grpc_close"],
-        config="""
-request_headers grpc_stream grpc test.Echo Chat
-request_headers grpc_send last one false
-request_headers pause
-grpc_initial_metadata get_header grpc_initial :status
-grpc_initial_metadata get_header grpc_initial x-chat
-grpc_initial_metadata get_header grpc_initial content-type
-grpc_message get_body grpc_message
-grpc_message nth 1 grpc_send last two false
-grpc_message nth 2 grpc_close last
-grpc_trailing_metadata get_header grpc_trailing x-chat
-grpc_trailing_metadata get_header grpc_trailing grpc-status
-grpc_close echo_params
-grpc_close grpc_status
-grpc_close continue request
-""",
+        covers=STREAM + ["proxy_grpc_send", "proxy_grpc_close",
+                         "proxy_on_grpc_receive_initial_metadata",
+                         "proxy_on_grpc_receive_trailing_metadata", "proxy_on_grpc_close"],
+        config=stream("Chat", ["grpc_send last one false"],
+                      "grpc_initial_metadata get_header grpc_initial :status",
+                      "grpc_initial_metadata get_header grpc_initial x-chat",
+                      "grpc_initial_metadata get_header grpc_initial content-type",
+                      "grpc_message get_body grpc_message",
+                      "grpc_message nth 1 grpc_send last two false",
+                      "grpc_message nth 2 grpc_close last",
+                      "grpc_trailing_metadata get_header grpc_trailing x-chat",
+                      "grpc_trailing_metadata get_header grpc_trailing grpc-status",
+                      "grpc_close echo_params",
+                      "grpc_close grpc_status"),
         expect=["re:one", "re:two", '"begun"', '"over"'],
-        differs="The message of a status is the upstream's alone",
+        differs=MESSAGE_OF_A_STATUS,
     ),
     Case(
         "many messages from the upstream",
-        covers=["proxy_grpc_stream", "proxy_on_grpc_receive"],
-        config="""
-request_headers grpc_stream grpc test.Echo Count
-request_headers grpc_send last "5" true
-request_headers pause
-grpc_message get_body grpc_message
-grpc_close echo_params
-grpc_close continue request
-""",
+        covers=STREAM,
+        config=stream("Count", ['grpc_send last "5" true'],
+                      "grpc_message get_body grpc_message",
+                      "grpc_close echo_params"),
         expect=['OK "5"'],
     ),
     Case(
         "many messages to the upstream",
         covers=["proxy_grpc_stream", "proxy_grpc_send"],
-        config="""
-request_headers grpc_stream grpc test.Echo Join
-request_headers repeat 5 grpc_send last part false
-request_headers grpc_send last end true
-request_headers pause
-grpc_message get_body grpc_message
-grpc_close echo_params
-grpc_close continue request
-""",
+        config=stream("Join", ["repeat 5 grpc_send last part false", "grpc_send last end true"],
+                      "grpc_message get_body grpc_message",
+                      "grpc_close echo_params"),
         expect=["part,part,part,part,part,end"],
     ),
     Case(
         "a stream that is refused",
         covers=["proxy_grpc_stream", "proxy_on_grpc_close"],
-        config="""
-request_headers grpc_stream grpc test.Echo Hasty
-request_headers pause
-grpc_initial_metadata echo_params
-grpc_trailing_metadata get_header grpc_trailing grpc-status
-grpc_close echo_params
-grpc_close grpc_status
-grpc_close continue request
-""",
+        config=stream("Hasty", [],
+                      "grpc_initial_metadata echo_params",
+                      "grpc_trailing_metadata get_header grpc_trailing grpc-status",
+                      "grpc_close echo_params",
+                      "grpc_close grpc_status"),
         expect=["status=9"],
-        differs="The message of a status is the upstream's alone",
+        differs=MESSAGE_OF_A_STATUS,
     ),
     Case(
         "a stream that is cancelled",
         covers=["proxy_grpc_cancel"],
-        config="""
-request_headers grpc_stream grpc test.Echo Count
-request_headers grpc_send last "-1" true
-request_headers pause
-grpc_message nth 3 grpc_cancel last
-grpc_message nth 3 continue request
-grpc_message nth 4 log info "heard of again"
-grpc_close log info "heard of again"
-""",
+        config=stream("Count", ['grpc_send last "-1" true'],
+                      "grpc_message nth 3 grpc_cancel last",
+                      "grpc_message nth 3 continue request",
+                      'grpc_message nth 4 log info "heard of again"',
+                      'grpc_close log info "heard of again"', ends=False),
         settle=0.2,
         expect=["grpc_cancel"],
     ),

@@ -1,6 +1,6 @@
 """HTTP fields: the maps of the request and of the response."""
 
-from harness.case import ANY, Case, get, post, reply
+from harness.case import ANY, Case, get, post, reply, request
 
 TEXT = {"content-type": "text/plain"}
 
@@ -405,5 +405,64 @@ request_headers proxy_log 2 0xfffffff0 100
 """,
         requests=[get("/", {"x-in": "yes"})],
         expect=["INVALID_MEMORY_ACCESS"],
+    ),
+    Case(
+        "Content-Length, where nothing can change the body",
+        covers=["proxy_on_response_headers"],
+        guest="bench_headers",
+        requests=[get("/", {"x-in": "a value"})],
+        length=True,
+        expect=["response header content-length: 6"],
+    ),
+    Case(
+        "Content-Length, where the plugin could change the body",
+        covers=["proxy_on_response_body"],
+        config="""
+response_headers get_header response content-length
+""",
+        length=True,
+        expect=['get_header.* = OK "6"'],
+        differs="Content-Length of responses is removed",
+    ),
+    Case(
+        "Content-Length, removed for another body",
+        covers=["proxy_remove_header_map_value", "proxy_set_buffer_bytes"],
+        config="""
+response_headers remove_header response content-length
+response_body if_eos false pause
+response_body if_eos true set_body response_body 0 -1 "another body"
+""",
+        length=True,
+        expect=['response body: "another body"'],
+    ),
+    Case(
+        "Content-Length of the answer to HEAD",
+        covers=["proxy_on_response_headers"],
+        config="""
+response_headers get_header response content-length
+""",
+        requests=[request("HEAD", "/")],
+        origin=reply(headers={"content-type": "text/plain", "content-length": "6"}),
+        length=True,
+        expect=["response header content-length: 6"],
+    ),
+    Case(
+        "Content-Length of a local response",
+        covers=["proxy_send_local_response"],
+        config="""
+request_headers local_response 403 denied
+""",
+        statuses=[403],
+        length=True,
+        expect=["local_response"],
+        differs="Content-Length of responses is removed",
+    ),
+    Case(
+        "Content-Length of a request",
+        covers=["proxy_on_request_headers"],
+        guest="bench_headers",
+        requests=[post("/", "the body", {"x-in": "a value"})],
+        length=True,
+        expect=["origin header content-length: 8"],
     ),
 ]

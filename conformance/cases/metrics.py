@@ -1,4 +1,4 @@
-"""Metrics."""
+"""Metrics, as their plugins read them and as the proxy has them."""
 
 from harness.case import Case, get
 
@@ -14,7 +14,7 @@ request_headers get_metric case_counter
 """,
         mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
         requests=[get(), get()],
-        expect=["get_metric.* = OK 14"],
+        expect=["get_metric.* = OK 14", "^metric case_counter: 14$"],
     ),
     Case(
         "a gauge",
@@ -29,7 +29,7 @@ request_headers increment_metric case_gauge -7
 request_headers get_metric case_gauge
 """,
         mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
-        expect=["get_metric.* = OK 8"],
+        expect=["get_metric.* = OK 8", "^metric case_gauge: 8$"],
     ),
     Case(
         "a histogram",
@@ -41,7 +41,20 @@ request_headers get_metric case_histogram
 request_headers increment_metric case_histogram 1
 """,
         mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
-        expect=["record_metric.* = OK"],
+        expect=["record_metric.* = OK", "^metric case_histogram: 1 samples, about 1e.01 together$"],
+    ),
+    Case(
+        "samples of a histogram, of several requests",
+        covers=["proxy_record_metric"],
+        config="""
+configure define_metric histogram case_samples
+request_headers record_metric case_samples 100
+request_headers record_metric case_samples 100
+request_headers record_metric case_samples 300
+""",
+        mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
+        requests=[get(), get()],
+        expect=["^metric case_samples: 6 samples, about 1e.03 together$"],
     ),
     Case(
         "one name, one metric",
@@ -53,7 +66,20 @@ request_headers define_metric counter case_twice
 request_headers get_metric case_twice
 """,
         mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
-        expect=["get_metric.* = OK 2"],
+        expect=["get_metric.* = OK 2", "^metric case_twice: 2$"],
+    ),
+    Case(
+        "one name, two types",
+        covers=["proxy_define_metric"],
+        config="""
+request_headers define_metric counter case_types
+request_headers define_metric gauge case_types
+request_headers record_metric case_types 5
+request_headers get_metric case_types
+""",
+        mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
+        expect=["get_metric.* = OK"],
+        differs="A metric that has another type's name",
     ),
     Case(
         "a counter is recorded, and does not fall",
@@ -68,7 +94,7 @@ request_headers increment_metric case_recorded 0
 request_headers get_metric case_recorded
 """,
         mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
-        expect=["get_metric.* = OK 11"],
+        expect=["get_metric.* = OK 11", "^metric case_recorded: 11$"],
     ),
     Case(
         "what does not exist",
@@ -83,6 +109,17 @@ request_headers proxy_get_metric 12345 *
         expect=["proxy_get_metric"],
     ),
     Case(
+        "an empty name",
+        covers=["proxy_define_metric"],
+        config="""
+request_headers define_metric counter ""
+request_headers increment_metric "" 2
+request_headers get_metric ""
+""",
+        mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
+        expect=["get_metric.* = OK 2"],
+    ),
+    Case(
         "defined when the plugin is configured",
         covers=["proxy_define_metric"],
         config="""
@@ -92,6 +129,6 @@ request_headers get_metric case_configured
 """,
         mask=[(r"(define_metric.*= OK) \d+", r"\1 ID")],
         requests=[get(), get()],
-        expect=["get_metric.* = OK 2"],
+        expect=["get_metric.* = OK 2", "^metric case_configured: 2$"],
     ),
 ]

@@ -63,6 +63,24 @@ CASES = [
         expect=['"in"', '"origin"'],
     ),
     Case(
+        "several headers of one name",
+        covers=["proxy_get_property"],
+        config=each("request_headers", "request.headers.x-two", "request.headers_bytes")
+        + each("response_headers", "response.headers.x-two", "response.headers.set-cookie"),
+        requests=[get("/", [("x-two", "a"), ("x-two", "b")])],
+        origin=reply(headers=[("x-two", "c"), ("x-two", "d"), ("set-cookie", "e=1"), ("set-cookie", "f=2")]),
+        expect=['"a,b"', '"c,d"', '"e=1,f=2"'],
+    ),
+    Case(
+        "whole maps",
+        covers=["proxy_get_property"],
+        config=each("request_headers", "response.headers", "response.trailers", "request.headers")
+        + each("response_headers", "response.headers"),
+        # What is in them has another order each time; how much comes first.
+        mask=[(r"(0x0[1-9]000000).*", r"\1 PAIRS")],
+        expect=["0x00000000", "0x05000000 PAIRS", "0x03000000 PAIRS"],
+    ),
+    Case(
         "of a response",
         covers=["proxy_get_property"],
         config=each("request_headers", "response.code")
@@ -95,6 +113,61 @@ CASES = [
         + each("response_headers", "upstream.address", "upstream.port"),
         mask=[(r"(upstream.port\) = OK) .*", r"\1 PORT")],
         expect=["127.0.0.1"],
+    ),
+    Case(
+        "of an upstream, beyond its address",
+        covers=["proxy_get_property"],
+        config=each("request_headers", "upstream.locality", "upstream.transport_failure_reason",
+                    "upstream.request_attempt_count", "upstream.cx_pool_ready_duration")
+        + each("log", "upstream.locality", "upstream.transport_failure_reason",
+               "upstream.request_attempt_count", "upstream.cx_pool_ready_duration",
+               "upstream.tls_version", "upstream.subject_peer_certificate",
+               "upstream_host_metadata"),
+        mask=[(r"(duration\) = OK) .*", r"\1 SOMETHING")],
+        expect=["SOMETHING"],
+    ),
+    Case(
+        "of an upstream, what nginx does not know",
+        covers=["proxy_get_property"],
+        config=each("log", "upstream.local_address", "upstream.num_endpoints",
+                    "xds.upstream_host_metadata", "xds.cluster_name", "upstream_filter_state"),
+        mask=[(r"(local_address\) = OK) .*", r"\1 ADDRESS")],
+        expect=["get_property"],
+        differs="What nginx does not know is not there",
+    ),
+    Case(
+        "of the proxy",
+        covers=["proxy_get_property"],
+        config=each("request_headers", "xds.node.id", "xds.node.cluster", "xds.node.metadata",
+                    "xds.node.metadata.NAME", "xds.node.locality", "xds.node.locality.zone",
+                    "xds.node.nonsense", "xds.cluster_metadata",
+                    "xds.cluster_metadata.filter_metadata",
+                    "xds.cluster_metadata.filter_metadata.x", "xds.route_name",
+                    "xds.route_metadata", "xds.virtual_host_metadata", "xds.filter_chain_name",
+                    "xds.listener_direction", "xds.listener_metadata",
+                    "xds.listener_metadata.typed_filter_metadata", "metadata",
+                    "metadata.filter_metadata", "metadata.filter_metadata.x",
+                    "node", "cluster_name", "listener_direction", "route_name")
+        + each("configure", "xds.node.id", "xds.route_name", "metadata"),
+        expect=["get_property"],
+    ),
+    Case(
+        "of the proxy, its names",
+        covers=["proxy_get_property"],
+        config=each("request_headers", "xds.node.user_agent_name", "xds.virtual_host_name"),
+        expect=["get_property"],
+        differs="`xds.node` says nginx",
+    ),
+    Case(
+        "of the filter state",
+        covers=["proxy_get_property", "proxy_set_property"],
+        config="""
+request_headers set_property mine "my value"
+request_headers get_property_raw "filter_state\\0wasm.mine"
+request_headers get_property_raw "filter_state\\0mine"
+request_headers get_property_raw "upstream_filter_state\\0wasm.mine"
+""",
+        expect=['"my value"'],
     ),
     Case(
         "of the plugin",

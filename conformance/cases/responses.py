@@ -15,6 +15,30 @@ request_headers local_response 403 "no entry" x-a=1 x-b=2 x-a=3
         expect=["response header x-a: 3", 'response body: "no entry"'],
     ),
     Case(
+        "204 and a body",
+        covers=["proxy_send_local_response"],
+        config="""
+request_headers local_response 204 "a body" x-a=1
+response_headers echo_params
+response_headers get_pairs response
+""",
+        statuses=[204],
+        expect=["response header x-a: 1"],
+        differs="204 and 304 have no body",
+    ),
+    Case(
+        "the length of nothing",
+        covers=["proxy_send_local_response"],
+        config="""
+request_headers local_response 403 "" x-a=1
+response_headers echo_params
+response_headers get_header response content-length
+""",
+        statuses=[403],
+        expect=["response header x-a: 1", "get_header"],
+        differs="Without a body there is a Content-Length of 0",
+    ),
+    Case(
         "and a pause",
         covers=["proxy_send_local_response"],
         config="""

@@ -4,6 +4,17 @@ from harness.case import ANY, Case, get, post, reply
 
 CALLOUT = {"*": reply(200, {"x-user": "joe"}, "allowed", delay=0.1)}
 
+# The first chunk is held until something continues it; the others come later than a callout's answer.
+HELD = """
+response_headers remove_header response content-length
+response_body echo_params
+response_body get_body response_body
+response_body nth 1 http_call callout 5000 :path=/check :authority=callout
+response_body nth 1 pause
+"""
+PIECES = reply(headers={"content-type": "text/plain"}, chunks=["one", "two", "three"], between=0.4)
+AT_ONCE = {"*": reply(200, body="allowed")}
+
 CASES = [
     Case(
         "a request waits for a callout",
@@ -73,6 +84,7 @@ request_headers proxy_continue_stream 4
 request_headers proxy_continue_stream 99
 """,
         expect=["proxy_continue_stream"],
+        differs="Stream 3",
     ),
     Case(
         "a response's headers wait",
@@ -149,6 +161,50 @@ response_body if_eos true continue response
 """,
         origin=reply(headers={"content-type": "text/plain"}, chunks=["one", "two"]),
         expect=['response body: "onetwo"'],
+    ),
+    Case(
+        "a response's body is continued by a callout's answer",
+        covers=["proxy_continue_stream", "proxy_on_response_body"],
+        config=HELD + """
+http_call_response continue response
+""",
+        origin=PIECES,
+        callout=AT_ONCE,
+        expect=['response body: "onetwothree"', "size=3 end_of_stream=false", 'OK "two"'],
+    ),
+    Case(
+        "a response's body is continued, and held again",
+        covers=["proxy_continue_stream", "proxy_on_response_body"],
+        config=HELD + """
+response_body nth 2 pause
+http_call_response continue response
+""",
+        origin=PIECES,
+        callout=AT_ONCE,
+        expect=['response body: "onetwothree"', 'OK "twothree"'],
+    ),
+    Case(
+        "a held response's body is changed by a callout's answer",
+        covers=["proxy_continue_stream", "proxy_set_buffer_bytes", "proxy_get_buffer_bytes"],
+        config=HELD + """
+http_call_response get_body response_body
+http_call_response set_body response_body 0 -1 ONE
+http_call_response continue response
+http_call_response set_body response_body 0 0 "new:"
+""",
+        origin=PIECES,
+        callout=AT_ONCE,
+        expect=['response body: "new:ONEtwothree"'],
+    ),
+    Case(
+        "a held response's body is not continued before its end",
+        covers=["proxy_on_response_body"],
+        config=HELD + """
+response_body nth 2 pause
+""",
+        origin=PIECES,
+        callout=AT_ONCE,
+        expect=['response body: "onetwothree"', 'OK "onetwo"'],
     ),
     Case(
         "under the names of the draft",

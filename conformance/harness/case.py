@@ -49,14 +49,16 @@ class Reply:
     chunks: list
     trailers: list
     delay: float
+    # Seconds after each of the chunks.
+    between: float
     # Closes the connection instead of answering.
     hangs_up: bool
 
 
 def reply(status=200, headers=None, body=b"hello\n", chunks=None, trailers=None, delay=0,
-          hangs_up=False):
+          between=0.05, hangs_up=False):
     return Reply(status, pairs(headers), octets(body),
-                 chunks and [octets(chunk) for chunk in chunks], pairs(trailers), delay, hangs_up)
+                 chunks and [octets(chunk) for chunk in chunks], pairs(trailers), delay, between, hangs_up)
 
 
 @dataclass
@@ -92,6 +94,8 @@ class Case:
     vm_config: str = ""
     root_id: str = ""
     plugins: list = None
+    # Envoy asks the last plugin first for a response. The chain in nginx is turned round, so that both ask alike.
+    turned: bool = False
     envoy: dict = field(default_factory=dict)
     nginx: str = ""
     nginx_names: dict = field(default_factory=dict)
@@ -115,6 +119,8 @@ class Case:
     differs: list = field(default_factory=list)
     # The client speaks HTTP/2.
     http2: bool = False
+    # Content-Length is compared, too.
+    length: bool = False
     # Whether the configuration is accepted at all; such a case has a proxy of its own.
     refused: bool = False
 

@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from . import guest
+from .transcript import samples
 
 TYPE = "type.googleapis.com/"
 STRING = TYPE + "google.protobuf.StringValue"
@@ -159,6 +160,19 @@ class Envoy:
         for each in listeners["listener_statuses"]:
             where = each["local_address"]["socket_address"]
             self.addresses[each["name"]] = (where["address"], where["port_value"])
+
+    def metrics(self):
+        """What plugins have defined, by name: values, and of histograms what `samples` makes of them."""
+        lines = self.admin("/stats?filter=^wasmcustom").splitlines()
+        found = (re.match(r"wasmcustom\.(.+): (\d+)$", line) for line in lines)
+        metrics = {each.group(1): int(each.group(2)) for each in found if each}
+        # Samples are added up at each flush.
+        time.sleep(1.2)
+        text = self.admin("/stats/prometheus?filter=^wasmcustom")
+        for name, value in re.findall(r"^(\w+)_count\{.*\} (\S+)$", text, re.M):
+            total = re.search(r"^%s_sum\{.*\} (\S+)$" % name, text, re.M)
+            metrics[name] = samples(value, total.group(1))
+        return metrics
 
     def stop(self):
         if self.process and self.process.poll() is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import guest, http1
 from .case import get
+from .transcript import samples
 
 # The line, without what nginx adds and in which callback it was.
 LINE = re.compile(r"^\S+ \S+ \[(\w+)\] .*?\[proxy-wasm\] (\w+\.\d+): (.*?)"
@@ -17,6 +18,7 @@ LINE = re.compile(r"^\S+ \S+ \[(\w+)\] .*?\[proxy-wasm\] (\w+\.\d+): (.*?)"
 # itself is compared.
 OURS = re.compile("|".join([
     r"imports that a stub answers",
+    r"its code is compiled",
     r"a (?:gRPC )?callout to .* (?:failed: |is refused: )",
     r"cannot set ",
     r"the (?:header|trailer) .* is refused: ",
@@ -108,12 +110,14 @@ class Nginx:
         upstreams = {name: port for name, port in ports.items() if name != "origin"}
         self.ports = free_ports(len(cases) + 1)
         self.addresses = {case.slug: ("127.0.0.1", port) for case, port in zip(cases, self.ports)}
+        def entries(case):
+            each = [entry(case, index, plugin, guests, self.directory, upstreams)
+                    for index, plugin in enumerate(case.plugins)]
+            return "".join(reversed(each) if case.turned else each)
+
         chains = "".join("""
             chains.%s = assert(proxy_wasm.new_chain {%s
-            })""" % (case.slug, "".join(entry(case, index, plugin, guests, self.directory,
-                                              upstreams)
-                                        for index, plugin in enumerate(case.plugins)))
-                         for case in cases)
+            })""" % (case.slug, entries(case)) for case in cases)
         servers = "".join(server(case, port, ports["origin"])
                           for case, port in zip(cases, self.ports))
         temporary = "".join("    %s_temp_path tmp/%s;\n" % (name, name)
@@ -140,15 +144,25 @@ http {
     proxy_set_header Host $http_host;
     proxy_buffering off;
     # In the worker at once, as Envoy starts its plugins before the first request.
-    init_worker_by_lua_block {
-            local proxy_wasm = require("resty.proxy_wasm")
-            chains = {}
-%(chains)s
-    }
+    init_worker_by_lua_file %(directory)s/chains.lua;
 %(servers)s
     server {
         listen 127.0.0.1:%(ready)d;
-        location / { content_by_lua_block { ngx.say(chains and "ready" or "not") } }
+        location / { content_by_lua_block { ngx.say(all_started and "ready" or "not") } }
+        # As src/shared/metrics.rs lays them down: value, and of histograms samples.
+        location /metrics {
+            content_by_lua_block {
+                local dict = ngx.shared.proxy_wasm
+                for _, key in ipairs(dict:get_keys(0)) do
+                    if key:sub(1, 8) == "pw:m\\4\\0\\0\\0" then
+                        local text = dict:get(key)
+                        local kind, plugin_size = text:byte(1, 2)
+                        ngx.say(text:sub(6 + plugin_size), " ", dict:get("pw:x" .. key:sub(5)), " ",
+                                kind == 2 and dict:get("pw:y" .. key:sub(5)) or "-")
+                    end
+                end
+            }
+        }
     }
 }
 """ % {
@@ -157,10 +171,14 @@ http {
             "temporary": temporary,
             "repo": repo,
             "library": library,
-            "chains": chains,
+            "directory": self.directory,
             "servers": servers,
             "ready": self.ports[-1],
         }
+        # In a file of its own: nginx takes no block of Lua as long as that.
+        (self.directory / "chains.lua").write_text(
+            'local proxy_wasm = require("resty.proxy_wasm")\nchains = {}\n' + chains
+            + "\nall_started = true\n")
         (self.directory / "nginx.conf").write_text(config)
         self.process = None
 
@@ -177,12 +195,18 @@ http {
                 # The worker answers when it has started every plugin.
                 answer = http1.exchange(("127.0.0.1", self.ports[-1]), get(patience=patience))
                 if answer.status is not None:
-                    log = self.log.read_text(errors="replace")
-                    return answer.body == b"ready\n" and "init_worker_by_lua error" not in log
+                    return answer.body == b"ready\n"
             except OSError:
                 pass
             time.sleep(0.05)
         return False
+
+    def metrics(self):
+        """What plugins have defined, by name: values, and of histograms what `samples` makes of them."""
+        answer = http1.exchange(("127.0.0.1", self.ports[-1]), get("/metrics"))
+        found = (line.rsplit(" ", 2) for line in answer.body.decode().splitlines())
+        return {name: int(value) if count == "-" else samples(count, value)
+                for name, value, count in found}
 
     def stop(self):
         if self.process and self.process.poll() is None:

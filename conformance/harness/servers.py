@@ -80,7 +80,7 @@ class Server:
         if bodiless:
             return
         if reply.chunks is not None:
-            http1.send_chunks(sock, reply.chunks, reply.trailers, 0.05)
+            http1.send_chunks(sock, reply.chunks, reply.trailers, reply.between)
         else:
             sock.sendall(reply.body)
 

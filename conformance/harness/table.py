@@ -16,6 +16,8 @@ class Library:
                 self.aliases[alias] = names[0]
         callbacks = (repo / "src/callbacks.rs").read_text()
         self.callbacks = set(re.findall(r"\b(proxy_(?:on|validate)_\w+)\b", callbacks))
+        # The name that some SDKs give another: Envoy does not call it.
+        self.callbacks.discard("proxy_on_grpc_trailing_metadata")
         differences = (repo / "docs/DIFFERENCES.md").read_text()
         differences = re.sub(r"\s+", " ", differences.split("\n## To Envoy")[1].split("\n## ")[0])
         self.headings = re.findall(r"\*\*(.+?)\*\*", differences)

@@ -11,7 +11,7 @@ RESPONSE_FIELDS_LEFT_OUT = {
     "connection": "of the connection, not of the message",
     "keep-alive": "of the connection",
     "transfer-encoding": "framing: the body that arrived is compared",
-    "content-length": "framing, as above; see the paragraph on it in docs/DIFFERENCES.md",
+    "content-length": "framing, as above; cases of its own compare it",
 }
 ORIGIN_FIELDS_LEFT_OUT = {
     "connection": "of the connection",
@@ -52,24 +52,31 @@ def fields(prefix, fields, left_out):
     return ["%s %s: %s" % (prefix, name, plain(value)) for name, value in kept]
 
 
+def but_length(case, left_out):
+    return {name: why for name, why in left_out.items()
+            if not (case.length and name == "content-length")}
+
+
 def of_responses(case, responses):
     lines = []
+    left_out = but_length(case, RESPONSE_FIELDS_LEFT_OUT)
     for number, response in enumerate(responses, 1):
         at = "response" if len(responses) == 1 else "response %d" % number
         lines.append("%s: %s%s" % (at, response.status,
                                    "" if response.end == "complete" else ", " + response.end))
-        lines += fields(at + " header", response.fields, RESPONSE_FIELDS_LEFT_OUT)
+        lines += fields(at + " header", response.fields, left_out)
         lines.append("%s body: %s" % (at, quoted(response.body)))
         lines += fields(at + " trailer", response.trailers, {})
     return lines
 
 
-def of_received(what, received):
+def of_received(case, what, received):
     lines = []
+    left_out = but_length(case, ORIGIN_FIELDS_LEFT_OUT)
     for number, (method, target, headers, body, trailers) in enumerate(received, 1):
         at = what if len(received) == 1 else "%s %d" % (what, number)
         lines.append("%s: %s %s" % (at, method, target))
-        lines += fields(at + " header", headers, ORIGIN_FIELDS_LEFT_OUT)
+        lines += fields(at + " header", headers, left_out)
         lines.append("%s body: %s" % (at, quoted(body)))
         lines += fields(at + " trailer", trailers, {})
     return lines
@@ -87,6 +94,18 @@ def of_log(case, log):
             lines.append("log %s%s: %s" % (index + " " if many else "",
                                            LEVELS.get(level, level), plain(line)))
     return lines
+
+
+def of_metrics(case, metrics):
+    """Those that the case's plugins name: each case has names of its own. Not the empty one, which is in every script."""
+    scripts = "\n".join(plugin.config + (plugin.nginx_config or "") for plugin in case.plugins)
+    return ["metric %s: %s" % (name, metrics[name]) for name in sorted(metrics)
+            if name and re.search(r"\b%s\b" % re.escape(name), scripts)]
+
+
+def samples(count, total):
+    """A histogram. Envoy keeps no sum, and estimates it from its buckets."""
+    return "%d samples, about %.1g together" % (float(count), float(total))
 
 
 def in_order(line):
