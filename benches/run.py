@@ -5,6 +5,12 @@ counted; what wrk itself needs is not in it. Each figure is the median of the
 rounds. The way "empty" has handlers that do nothing in the same phases: what
 Lua, or a plugin, costs is what it costs over that.
 
+Each round has an nginx that was started for it. Where code and data come to lie
+in memory, and which traces LuaJIT makes, is decided once per start, and moves
+the figures by more than the ways differ: the rounds of one start agree with each
+other, and not with those of the next one. What is not counted comes first, until
+LuaJIT has compiled it.
+
 With --unlimited it compares two servers instead: one whose guests have a limit
 of CPU time, and one whose guests have none.
 """
@@ -15,6 +21,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -32,6 +39,8 @@ GOALS = [("headers", "wat", 1.0), ("headers", "rust", 1.5)]
 # (work, way, at least so many times plain Lua's requests per second, at most so
 # many times its CPU time per request)
 CALLOUT_GOALS = [("callout", "wat", 0.9, 1.3)]
+# Seconds that do not count, before those that do.
+WARM_UP = 1
 # CPU per request with limits, over CPU per request without.
 MOST_FOR_LIMITS = 1.03
 
@@ -46,9 +55,42 @@ HEADERS = {
 }
 
 
-def worker_of(master):
+def nginx(folder, *args):
+    command = ["nginx", "-p", folder, "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
+    subprocess.run([*command, *args], check=True)
+
+
+def wait_for(what, condition):
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.05)
+    sys.exit(f"nginx did not {what} in time")
+
+
+def master_of(folder):
+    with open(f"{folder}/nginx.pid") as f:
+        return f.read().strip()
+
+
+def workers_of(master):
     with open(f"/proc/{master}/task/{master}/children") as f:
-        return f.read().split()[0]
+        return f.read().split()
+
+
+def worker_of(folder):
+    return workers_of(master_of(folder))[0]
+
+
+def restart(folder):
+    """Gives the new worker."""
+    old = master_of(folder)
+    nginx(folder, "-s", "quit")
+    wait_for("end", lambda: not os.path.exists(f"/proc/{old}"))
+    nginx(folder)
+    pid_file = f"{folder}/nginx.pid"
+    wait_for("start", lambda: os.path.exists(pid_file) and workers_of(master_of(folder)))
+    return worker_of(folder)
 
 
 def cpu_seconds(pid):
@@ -88,7 +130,7 @@ def measure(worker, url, seconds):
 def compare_limits(args, works):
     """The median of what a request costs with limits over what it costs without, in pairs."""
     ways = ["wat", "rust"]
-    sides = [(worker_of(args.unlimited_master), args.unlimited), (worker_of(args.master), args.url)]
+    sides = [(worker_of(args.unlimited_server), args.unlimited), (worker_of(args.server), args.url)]
     ratios = {}
     for round_ in range(args.rounds):
         print(f"round {round_ + 1} of {args.rounds}", file=sys.stderr)
@@ -117,16 +159,15 @@ def compare_limits(args, works):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
-    parser.add_argument("--master", required=True, type=int)
+    parser.add_argument("--server", required=True, help="the folder of its nginx.conf")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--only", choices=WORKS)
     parser.add_argument("--unlimited")
-    parser.add_argument("--unlimited-master", type=int)
+    parser.add_argument("--unlimited-server")
     args = parser.parse_args()
 
     works = [args.only] if args.only else list(WORKS)
-    worker = worker_of(args.master)
     for work in works:
         for way in WAYS:
             check(f"{args.url}/{work}/{way}", work, way)
@@ -136,13 +177,15 @@ def main():
     figures = {}
     for round_ in range(args.rounds):
         print(f"round {round_ + 1} of {args.rounds}", file=sys.stderr)
+        worker = restart(args.server)
         for work in works:
             # Another order each time: no way always runs after the same one.
             for way in WAYS[round_ % len(WAYS):] + WAYS[:round_ % len(WAYS)]:
+                measure(worker, f"{args.url}/{work}/{way}", WARM_UP)
                 figure = measure(worker, f"{args.url}/{work}/{way}", args.seconds)
                 figures.setdefault((work, way), []).append(figure)
-    if worker_of(args.master) != worker:
-        sys.exit("the worker died while it was measured")
+        if worker_of(args.server) != worker:
+            sys.exit("the worker died while it was measured")
 
     cpu = {key: statistics.median(c for c, _ in runs) for key, runs in figures.items()}
     rate = {key: statistics.median(r for _, r in runs) for key, runs in figures.items()}

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # What a plugin costs, beside the same work in plain Lua: one nginx with one
 # worker, one location for each piece of work and way of doing it, rounds of
-# wrk that take the locations in turn. benches/run.py measures and judges.
+# wrk that take the locations in turn, each with a new start of nginx.
+# benches/run.py measures and judges.
 #
 #   ROUNDS=5 SECONDS_EACH=2 ONLY=headers scripts/bench.sh
+#
+# ONLY=foreign measures what foreign functions cost, and nothing else.
 #
 # With LIMITS=1 it measures something else: what it costs that the CPU time of
 # guests is limited. The other side is a second nginx, with a library that is
@@ -149,6 +152,11 @@ http {
     server {
         listen 127.0.0.1:$3 reuseport;
         $(locations)
+        location = /foreign {
+            content_by_lua_block {
+                assert(loadfile("$REPO/benches/foreign.lua"))("$PROXY_WASM_GUESTS")
+            }
+        }
     }
 }
 END
@@ -163,7 +171,16 @@ other=()
 if [[ -n ${LIMITS:-} ]]; then
     server "$dir/unlimited" "$dir/unlimited" $((port + 1))
     other=(--unlimited "http://127.0.0.1:$((port + 1))"
-        --unlimited-master "$(cat "$dir/unlimited/nginx.pid")")
+        --unlimited-server "$dir/unlimited")
 fi
-python3 benches/run.py --url "http://127.0.0.1:$port" --master "$(cat "$dir/nginx.pid")" "${other[@]}" \
-    --rounds "${ROUNDS:-5}" --seconds "${SECONDS_EACH:-2}" ${ONLY:+--only "$ONLY"}
+failed=
+if [[ -z ${LIMITS:-} && ${ONLY:-foreign} == foreign ]]; then
+    foreign=$(curl --silent --fail "http://127.0.0.1:$port/foreign") || die "no figures: $dir/error.log"
+    echo "$foreign"
+    [[ $foreign != *FAIL* ]] || failed=1
+fi
+if [[ ${ONLY:-} != foreign ]]; then
+    python3 benches/run.py --url "http://127.0.0.1:$port" --server "$dir" "${other[@]}" \
+        --rounds "${ROUNDS:-5}" --seconds "${SECONDS_EACH:-2}" ${ONLY:+--only "$ONLY"} || failed=1
+fi
+[[ -z $failed ]]

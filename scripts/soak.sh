@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Good traffic and plugins that trap, panic, exit, loop, leak, wait for ever
-# and lose their clients, all at once on two workers that are reloaded again
-# and again. soak/run.py sends it and judges.
+# Good traffic, with callouts and gRPC calls, and plugins that trap, panic, exit,
+# loop, leak, wait for ever and lose their clients, all at once on two workers
+# that are reloaded again and again. soak/run.py sends it, soak/judge.py judges.
 #
 #   MINUTES=10 RELOAD_EVERY=10 scripts/soak.sh
 
@@ -11,6 +11,7 @@ cd "$REPO"
 
 dir=$WORK/soak
 scripts/deps.sh test
+python3 -B soak/test_judge.py
 
 nginx_stop "$dir"
 rm -rf "$dir"
@@ -18,6 +19,10 @@ mkdir -p "$dir/tmp" "$dir/html"
 port=$(free_ports 8480 2)
 backend=$((port + 1))
 for _ in {1..50}; do echo "the quick brown fox"; done >"$dir/html/page"
+
+# The gRPC server of the tests; it ends with its standard input.
+coproc GRPC { PYTHONPATH=$(grpcio_dir) GRPC_VERBOSITY=NONE exec python3 t/lib/grpc_server.py; }
+read -r grpc_port <&"${GRPC[0]}" || die "no gRPC server: run scripts/deps.sh"
 
 # location NAME OPTIONS DEED…: a plugin of its own that does a deed when asked.
 # What it does besides is seen in every good answer.
@@ -29,7 +34,11 @@ location() {
             access_by_lua_block { chain_$name:access() }
             header_filter_by_lua_block { chain_$name:header_filter() }
             body_filter_by_lua_block { chain_$name:body_filter() }
-            log_by_lua_block { chain_$name:log() }
+            log_by_lua_block {
+                chain_$name:log()
+                if ngx.status == 499 then ngx.log(ngx.NOTICE, "soak: the client went away") end
+            }
+            add_header x-worker \$pid always;
             default_type text/plain;
             alias $dir/html/page;
         }
@@ -49,6 +58,14 @@ location good ''
 location callout "upstreams = { backend = \"127.0.0.1:$backend\" }," \
     'request_headers http_call backend 5000 :path=/fast' 'request_headers pause' \
     'http_call_response continue request'
+# The server's answer is what the plugin shows.
+grpc="upstreams = { echo = \"127.0.0.1:$grpc_port\" },"
+# shellcheck disable=SC2016
+call=('request_headers grpc_call echo test.Echo Echo 5000 $token' 'request_headers pause'
+    'grpc_call_response save token get_body grpc_message' 'grpc_call_response continue request')
+location grpc "$grpc" "${call[@]}"
+# Others wait for their answers meanwhile.
+location grpc_trap "$grpc" 'grpc_call_response if_header x-do trap trap' "${call[@]}"
 location trap '' 'request_headers if_header x-do trap trap'
 location panic '' 'request_headers if_header x-do panic panic on purpose'
 location exit '' 'request_headers if_header x-do exit proc_exit 3'
@@ -104,5 +121,5 @@ for _ in {1..100}; do
     [[ -s $dir/nginx.pid ]] && break
     sleep 0.1
 done
-python3 soak/run.py --port "$port" --master "$(cat "$dir/nginx.pid")" --log "$dir/error.log" \
+python3 -B soak/run.py --port "$port" --master "$(cat "$dir/nginx.pid")" --log "$dir/error.log" \
     --seconds $((${MINUTES:-10} * 60)) --reload "${RELOAD_EVERY:-10}"
