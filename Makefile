@@ -28,7 +28,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := build
 .PHONY: help deps build header check-header guests test test-rust test-lua prove test-install \
-	leaks reloads soak test-matrix test-trixie test-sid conformance fuzz valgrind demo demo-chroot bench \
+	leaks reloads soak test-matrix test-trixie test-sid conformance fuzz valgrind asan demo demo-chroot bench \
 	install lint fmt clean
 
 help: ## this list
@@ -95,8 +95,12 @@ demo-chroot: ## prove the demo on a fresh Debian bookworm, in a chroot (root)
 fuzz: build guests ## fuzz targets, SECONDS=60 each, two at a time; FUZZ="pairs callouts …" for some
 	SECONDS_EACH="$(or $(SECONDS),60)" scripts/fuzz.sh $(FUZZ)
 
-valgrind: build ## valgrind over the unit tests of the capi, host and shared rooms
+valgrind: build guests ## valgrind over the cargo tests of the capi, host and shared rooms, and over nginx in some of t/
 	scripts/valgrind.sh
+	scripts/valgrind-nginx.sh $(TEST)
+
+asan: guests ## AddressSanitizer over all cargo tests
+	scripts/asan.sh
 
 bench: build guests ## what a plugin costs beside plain Lua (wrk)
 	scripts/bench.sh
