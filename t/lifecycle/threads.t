@@ -52,8 +52,9 @@ our $http = <<'_EOC_';
         before_tried = threads("self")
         chain = assert(require("resty.proxy_wasm").new_chain { {
             name = "p", path = "$GUESTS/hostcalls.wasm", cpu_limit = 0.05,
-            -- Long enough for a thread to be there.
-            config = "configure spin 30000000\nrequest_headers if_header x-in loop loop",
+            -- Long enough for a thread to be there; much less than what makes a
+            -- start a long one, behind which there is no other for a while.
+            config = "configure spin 5000000\nrequest_headers if_header x-in loop loop",
         } })
         after_tried = threads("self")
     }
